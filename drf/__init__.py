@@ -1,0 +1,28 @@
+"""Who gets the next resources of a cluster: Dominant Resource Fairness, offers and filters, for any scheduler."""
+
+from drf._backend import Backend, backend
+from drf._version import __version__
+from drf.allocator import Allocator
+from drf.division import Division, allocate
+from drf.errors import DRFError
+from drf.offers import Decisions, Offer
+from drf.plugins import Policy
+from drf.resources import Resources, ResourceSpace, Shape
+from drf.sorter import Sorter
+
+__all__ = [
+    "Allocator",
+    "Backend",
+    "DRFError",
+    "Decisions",
+    "Division",
+    "Offer",
+    "Policy",
+    "ResourceSpace",
+    "Resources",
+    "Shape",
+    "Sorter",
+    "__version__",
+    "allocate",
+    "backend",
+]

@@ -1,0 +1,84 @@
+"""Picks the kernel once, at import: the only module that imports the two.
+
+``DRF_BACKEND`` says which: ``auto`` (default: the compiled one where it is there, else the pure one), ``fast`` (the
+compiled one, or an error) or ``pure``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from drf import _purepath
+from drf.errors import BackendUnavailable, InvalidOption
+
+REBUILD = (
+    "rebuild it with uv sync --reinstall-package drf-allocator, or pip install --force-reinstall ."
+)
+
+
+class Backend(NamedTuple):
+    """Which kernel is active, ``fast`` or ``pure``, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _choose(wanted: str) -> tuple[Any, Backend]:
+    if wanted not in ("auto", "fast", "pure"):
+        raise InvalidOption(f"DRF_BACKEND is {wanted!r}; it must be auto, fast or pure")
+    if wanted == "pure":
+        return _purepath, Backend("pure", "DRF_BACKEND=pure asks for it")
+    try:
+        fast = importlib.import_module("drf._fastpath")
+    except ModuleNotFoundError as error:
+        if error.name != "drf._fastpath":
+            raise
+        if wanted == "fast":
+            raise BackendUnavailable(
+                f"DRF_BACKEND=fast, but drf was built without its compiled kernel; {REBUILD} with a C compiler"
+            ) from error
+        return _purepath, Backend("pure", "built without the compiled kernel")
+    except ImportError as error:
+        if wanted == "fast":
+            raise BackendUnavailable(
+                f"the compiled kernel does not load ({error}); {REBUILD}"
+            ) from error
+        warnings.warn(
+            f"drf goes on with its pure kernel: the compiled one does not load ({error}); {REBUILD}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return _purepath, Backend("pure", f"the compiled kernel does not load: {error}")
+    if fast.KERNEL != _purepath.KERNEL:
+        raise BackendUnavailable(
+            f"the compiled kernel is stale (number {fast.KERNEL}, not {_purepath.KERNEL}); {REBUILD}"
+        )
+    return fast, Backend("fast", "the compiled kernel is there")
+
+
+kernel, _active = _choose(os.environ.get("DRF_BACKEND", "auto"))
+
+if TYPE_CHECKING:
+    from drf._purepath import Order as Order
+    from drf._purepath import Vector as Vector
+    from drf._purepath import fill as fill
+else:
+    Order, Vector, fill = kernel.Order, kernel.Vector, kernel.fill
+
+exact_fill = _purepath.fill
+"""Filling on whole numbers of any size: what the compiled kernel cannot hold."""
+
+
+def backend() -> Backend:
+    """Which kernel is active, ``fast`` or ``pure``, and why; O(1).
+
+    >>> backend().name in ("fast", "pure")
+    True
+    """
+    return _active

@@ -1,0 +1,5 @@
+from drf._purepath import Order as Order
+from drf._purepath import Vector as Vector
+from drf._purepath import fill as fill
+
+KERNEL: int

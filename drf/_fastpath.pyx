@@ -1,0 +1,808 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, nonecheck=False
+# cython: cdivision=True, embedsignature=True, binding=True, autotestdict=False
+"""The compiled kernels: the twin of `_purepath.py`, in the same order with the same names. They decide exactly the same."""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.string cimport memcmp, memmove, memset
+
+KERNEL = 1
+
+cdef enum:
+    LOAD = 256
+
+cdef long long LIMIT = 1LL << 53
+
+
+cdef void *_grown(void *old, size_t size) except NULL:
+    cdef void *new = PyMem_Realloc(old, size)
+    if new == NULL:
+        raise MemoryError
+    return new
+
+
+cdef class Vector:
+    """Amounts by column, in units, made once for a demand that comes again and again."""
+
+    cdef readonly object owner
+    cdef Py_ssize_t size
+    cdef long long *units
+
+    def __cinit__(self, tuple amounts, object owner):
+        cdef Py_ssize_t j
+        self.owner = owner
+        self.size = len(amounts)
+        self.units = <long long *>_grown(NULL, (self.size + 1) * sizeof(long long))
+        for j in range(self.size):
+            self.units[j] = amounts[j]
+
+    def __dealloc__(self):
+        PyMem_Free(self.units)
+
+    @property
+    def amounts(self):
+        return tuple([self.units[j] for j in range(self.size)])
+
+    def __repr__(self):
+        return f"Vector({self.amounts})"
+
+
+cdef struct Block:
+    int size
+    double share[LOAD]
+    int row[LOAD]
+
+
+cdef class Order:
+    """Clients in order of share, then number of grants, then name; what each of them holds.
+
+    The order is kept in blocks of at most LOAD entries, each entry (share, row), beside a directory of each block's
+    last entry. A grant moves one entry: O(columns + log clients). A changed total makes every share stale; the next
+    question recomputes and sorts them once: O(clients log clients).
+    """
+
+    cdef readonly object _owner          # what vectors made for this order carry
+    cdef public bint _tracked            # whether the wrapper was ever told on which agent something is
+    cdef dict _rows
+    cdef list _free
+    cdef list _names
+    cdef Py_ssize_t size, room           # rows in use or free again; rows there is memory for
+    cdef Py_ssize_t columns, width       # columns in use; columns there is memory for
+    cdef long long *held                 # room x width
+    cdef long long *counts
+    cdef double *weight
+    cdef double **weights                # a weight a column, or NULL: the one weight
+    cdef double *shares
+    cdef char *active
+    cdef const char **text               # the name's UTF-8; the name table keeps it alive
+    cdef Py_ssize_t *length
+    cdef long long *totals
+    cdef char *counted
+    cdef Block **blocks
+    cdef double *last_share
+    cdef int *last_row
+    cdef Py_ssize_t block_count, block_room
+    cdef bint stale
+    cdef list listing
+    cdef object recent                   # the name that next() returned last, and its row
+    cdef int recent_row
+
+    def __cinit__(self, *args, **kwargs):
+        self._owner = object()
+        self._rows = {}
+        self._free = []
+        self._names = []
+        self.recent_row = -1
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.block_count):
+            PyMem_Free(self.blocks[i])
+        for i in range(self.size):
+            PyMem_Free(self.weights[i])
+        PyMem_Free(self.held)
+        PyMem_Free(self.counts)
+        PyMem_Free(self.weight)
+        PyMem_Free(self.weights)
+        PyMem_Free(self.shares)
+        PyMem_Free(self.active)
+        PyMem_Free(self.text)
+        PyMem_Free(self.length)
+        PyMem_Free(self.totals)
+        PyMem_Free(self.counted)
+        PyMem_Free(self.blocks)
+        PyMem_Free(self.last_share)
+        PyMem_Free(self.last_row)
+
+    # -- hooks of the wrapper
+
+    def _unknown(self, client):
+        raise NotImplementedError
+
+    def _vector(self, resources):
+        raise NotImplementedError
+
+    def _overdrawn(self, client, vector):
+        raise NotImplementedError
+
+    def _overflown(self, client, vector):
+        raise NotImplementedError
+
+    def _on_agent(self, client, vector, agent, sign):
+        raise NotImplementedError
+
+    # -- the three verbs of the hot path
+
+    def next(self):
+        """The client with the lowest share, ties by number of grants, then name; None if none is active; O(1).
+
+        O(clients log clients) once after a total changed.
+        """
+        cdef int row
+        if self.stale:
+            self._rebuild()
+        if self.block_count == 0:
+            return None
+        row = self.blocks[0].row[0]
+        self.recent_row = row
+        self.recent = self._names[row]
+        return self.recent
+
+    def allocated(self, client, resources, *, agent=None):
+        """The client was granted so much (on that agent); counts as one grant; O(resources + log clients).
+
+        Raises UnknownName, InvalidQuantity.
+        """
+        cdef Vector vector
+        cdef Py_ssize_t j
+        cdef long long *held
+        cdef int row = self.row_of(client)
+        if row < 0:
+            self._unknown(client)
+            return
+        if type(resources) is Vector and (<Vector>resources).owner is self._owner:
+            vector = <Vector>resources
+        else:
+            vector = self._vector(resources)
+        held = self.held + row * self.width
+        for j in range(vector.size):
+            if held[j] + vector.units[j] > LIMIT:
+                self._overflown(client, vector)
+                return
+        if agent is not None or self._tracked:
+            self._on_agent(client, vector, agent, 1)
+        self.unplace(row)
+        for j in range(vector.size):
+            held[j] += vector.units[j]
+        self.counts[row] += 1
+        self.place(row)
+
+    def unallocated(self, client, resources, *, agent=None):
+        """The client gave so much back (on that agent); O(resources + log clients).
+
+        Raises UnknownName, Overcommit where it holds less than that.
+        """
+        cdef Vector vector
+        cdef Py_ssize_t j
+        cdef long long *held
+        cdef int row = self.row_of(client)
+        if row < 0:
+            self._unknown(client)
+            return
+        if type(resources) is Vector and (<Vector>resources).owner is self._owner:
+            vector = <Vector>resources
+        else:
+            vector = self._vector(resources)
+        held = self.held + row * self.width
+        for j in range(vector.size):
+            if held[j] < vector.units[j]:
+                self._overdrawn(client, vector)
+                return
+        if agent is not None or self._tracked:
+            self._on_agent(client, vector, agent, -1)
+        self.unplace(row)
+        for j in range(vector.size):
+            held[j] -= vector.units[j]
+        self.place(row)
+
+    # -- questions
+
+    def sort(self):
+        """All active clients, lowest share first; O(clients)."""
+        cdef Py_ssize_t b
+        cdef int i
+        cdef list listing
+        if self.stale:
+            self._rebuild()
+        if self.listing is None:
+            listing = []
+            for b in range(self.block_count):
+                for i in range(self.blocks[b].size):
+                    listing.append(self._names[self.blocks[b].row[i]])
+            self.listing = listing
+        return self.listing.copy()
+
+    def first(self, k):
+        """The first k of them, fewer if there are fewer; O(k)."""
+        cdef Py_ssize_t b
+        cdef int i
+        cdef list out = []
+        if self.stale:
+            self._rebuild()
+        for b in range(self.block_count):
+            for i in range(self.blocks[b].size):
+                if len(out) >= k:
+                    return out
+                out.append(self._names[self.blocks[b].row[i]])
+        return out
+
+    def share(self, client):
+        """The client's dominant share divided by its weight; O(1). Raises UnknownName."""
+        cdef int row = self.row_of(client)
+        if row < 0:
+            self._unknown(client)
+            return 0.0
+        if self.stale:
+            self._rebuild()
+        return self.shares[row]
+
+    def grants(self, client):
+        """How many grants the client has had: the tie-break; O(1). Raises UnknownName."""
+        cdef int row = self.row_of(client)
+        if row < 0:
+            self._unknown(client)
+            return 0
+        return self.counts[row]
+
+    def __contains__(self, client):
+        return client in self._rows
+
+    def __len__(self):
+        return len(self._rows)
+
+    # -- structure, called by the wrapper with checked arguments
+
+    def _add_column(self):
+        cdef Py_ssize_t i, j, width
+        cdef long long *held
+        if self.columns == self.width:
+            width = 2 * self.width if self.width else 4
+            held = <long long *>_grown(NULL, (self.room * width + 1) * sizeof(long long))
+            memset(held, 0, self.room * width * sizeof(long long))
+            for i in range(self.size):
+                for j in range(self.columns):
+                    held[i * width + j] = self.held[i * self.width + j]
+            PyMem_Free(self.held)
+            self.held = held
+            self.totals = <long long *>_grown(self.totals, width * sizeof(long long))
+            self.counted = <char *>_grown(self.counted, width)
+            for i in range(self.size):
+                if self.weights[i] != NULL:
+                    self.weights[i] = <double *>_grown(self.weights[i], width * sizeof(double))
+            self.width = width
+        self.totals[self.columns] = 0
+        self.counted[self.columns] = True
+        for i in range(self.size):
+            if self.weights[i] != NULL:
+                self.weights[i][self.columns] = 1.0
+        self.columns += 1
+
+    def _set_total(self, Py_ssize_t column, long long units):
+        if self.totals[column] != units:
+            self.totals[column] = units
+            self.stale = True
+
+    def _set_counted(self, Py_ssize_t column, bint counted):
+        if self.counted[column] != counted:
+            self.counted[column] = counted
+            self.stale = True
+
+    def _add_row(self, str name, object weight, bint active):
+        cdef int row
+        cdef Py_ssize_t j, room
+        if self._free:
+            row = self._free.pop()
+        else:
+            row = self.size
+            if self.size == self.room:
+                room = 2 * self.room if self.room else 16
+                self.held = <long long *>_grown(self.held, (room * self.width + 1) * sizeof(long long))
+                self.counts = <long long *>_grown(self.counts, room * sizeof(long long))
+                self.weight = <double *>_grown(self.weight, room * sizeof(double))
+                self.weights = <double **>_grown(self.weights, room * sizeof(double *))
+                self.shares = <double *>_grown(self.shares, room * sizeof(double))
+                self.active = <char *>_grown(self.active, room)
+                self.text = <const char **>_grown(self.text, room * sizeof(char *))
+                self.length = <Py_ssize_t *>_grown(self.length, room * sizeof(Py_ssize_t))
+                self.room = room
+            self._names.append("")
+            self.weights[row] = NULL
+            self.size += 1
+        self._rows[name] = row
+        self._names[row] = name
+        self.text[row] = PyUnicode_AsUTF8AndSize(name, &self.length[row])
+        for j in range(self.width):
+            self.held[row * self.width + j] = 0
+        self.counts[row] = 0
+        self.put_weight(row, weight)
+        self.shares[row] = 0.0
+        self.active[row] = active
+        self.place(row)
+
+    def _remove_row(self, str name):
+        cdef int row = self._rows[name]
+        self.unplace(row)
+        self.active[row] = False
+        del self._rows[name]
+        self._names[row] = ""
+        self.put_weight(row, 1.0)
+        self._free.append(row)
+        if row == self.recent_row:
+            self.recent_row = -1
+            self.recent = None
+
+    def _set_active(self, str name, bint active):
+        cdef int row = self._rows[name]
+        if self.active[row] != active:
+            self.unplace(row)
+            self.active[row] = active
+            self.place(row)
+
+    def _clients(self):
+        return list(self._rows)
+
+    def _is_active(self, str name):
+        return bool(self.active[<int>self._rows[name]])
+
+    def _set_weight(self, str name, object weight):
+        cdef int row = self._rows[name]
+        self.unplace(row)
+        self.put_weight(row, weight)
+        self.place(row)
+
+    def _get_weight(self, str name):
+        cdef int row = self._rows[name]
+        if self.weights[row] != NULL:
+            return tuple([self.weights[row][j] for j in range(self.columns)])
+        return self.weight[row]
+
+    def _get_held(self, str name):
+        cdef int row = self._rows[name]
+        return tuple([self.held[row * self.width + j] for j in range(self.columns)])
+
+    def _get_totals(self):
+        return tuple([self.totals[j] for j in range(self.columns)])
+
+    def _shift(self, str name, Vector old, Vector new):
+        cdef int row = self._rows[name]
+        cdef long long *held = self.held + row * self.width
+        cdef Py_ssize_t j
+        self.unplace(row)
+        for j in range(old.size):
+            held[j] -= old.units[j]
+        for j in range(new.size):
+            held[j] += new.units[j]
+        self.place(row)
+
+    # -- the order
+
+    cdef inline int row_of(self, object client) except -2:
+        cdef object row
+        if client is self.recent and self.recent_row >= 0:
+            return self.recent_row
+        row = self._rows.get(client)
+        if row is None:
+            return -1
+        return row
+
+    cdef int put_weight(self, int row, object weight) except -1:
+        cdef Py_ssize_t j
+        if isinstance(weight, tuple):
+            self.weights[row] = <double *>_grown(self.weights[row], (self.width + 1) * sizeof(double))
+            for j in range(self.columns):
+                self.weights[row][j] = weight[j]
+        else:
+            PyMem_Free(self.weights[row])
+            self.weights[row] = NULL
+            self.weight[row] = weight
+        return 0
+
+    cdef double share_of(self, int row) noexcept nogil:
+        cdef long long *held = self.held + row * self.width
+        cdef double *weights = self.weights[row]
+        cdef double best = 0.0
+        cdef double share
+        cdef Py_ssize_t j
+        if weights != NULL:
+            for j in range(self.columns):
+                if self.totals[j] > 0 and self.counted[j]:
+                    share = (<double>held[j] / <double>self.totals[j]) / weights[j]
+                    if share > best:
+                        best = share
+            return best
+        for j in range(self.columns):
+            if self.totals[j] > 0 and self.counted[j]:
+                share = <double>held[j] / <double>self.totals[j]
+                if share > best:
+                    best = share
+        return best / self.weight[row]
+
+    cdef inline bint before(self, double share_a, int a, double share_b, int b) noexcept nogil:
+        """Whether entry a stands before entry b: share, then grants, then the name's bytes."""
+        cdef Py_ssize_t shorter
+        cdef int order
+        if share_a != share_b:
+            return share_a < share_b
+        if self.counts[a] != self.counts[b]:
+            return self.counts[a] < self.counts[b]
+        shorter = self.length[a] if self.length[a] < self.length[b] else self.length[b]
+        order = memcmp(self.text[a], self.text[b], shorter)
+        if order != 0:
+            return order < 0
+        return self.length[a] < self.length[b]
+
+    cdef Py_ssize_t find_block(self, double share, int row) noexcept nogil:
+        """The first block whose last entry does not stand before this one (bisect_left of the directory)."""
+        cdef Py_ssize_t low = 0
+        cdef Py_ssize_t high = self.block_count
+        cdef Py_ssize_t middle
+        while low < high:
+            middle = (low + high) // 2
+            if self.before(self.last_share[middle], self.last_row[middle], share, row):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    cdef int find_entry(self, Block *block, double share, int row) noexcept nogil:
+        cdef int low = 0
+        cdef int high = block.size
+        cdef int middle
+        while low < high:
+            middle = (low + high) // 2
+            if self.before(block.share[middle], block.row[middle], share, row):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    cdef void set_last(self, Py_ssize_t b) noexcept nogil:
+        cdef Block *block = self.blocks[b]
+        self.last_share[b] = block.share[block.size - 1]
+        self.last_row[b] = block.row[block.size - 1]
+
+    cdef int insert_block(self, Py_ssize_t b) except -1:
+        """Room for a new, empty block at b."""
+        cdef Py_ssize_t room
+        cdef Py_ssize_t behind = self.block_count - b
+        cdef Block *block
+        if self.block_count == self.block_room:
+            room = 2 * self.block_room if self.block_room else 4
+            self.blocks = <Block **>_grown(self.blocks, room * sizeof(Block *))
+            self.last_share = <double *>_grown(self.last_share, room * sizeof(double))
+            self.last_row = <int *>_grown(self.last_row, room * sizeof(int))
+            self.block_room = room
+        block = <Block *>_grown(NULL, sizeof(Block))
+        block.size = 0
+        memmove(self.blocks + b + 1, self.blocks + b, behind * sizeof(Block *))
+        memmove(self.last_share + b + 1, self.last_share + b, behind * sizeof(double))
+        memmove(self.last_row + b + 1, self.last_row + b, behind * sizeof(int))
+        self.blocks[b] = block
+        self.block_count += 1
+        return 0
+
+    cdef void delete_block(self, Py_ssize_t b) noexcept:
+        cdef Py_ssize_t behind = self.block_count - b - 1
+        PyMem_Free(self.blocks[b])
+        memmove(self.blocks + b, self.blocks + b + 1, behind * sizeof(Block *))
+        memmove(self.last_share + b, self.last_share + b + 1, behind * sizeof(double))
+        memmove(self.last_row + b, self.last_row + b + 1, behind * sizeof(int))
+        self.block_count -= 1
+
+    cdef int place(self, int row) except -1:
+        """Compute the share and, if the client is active, enter it where it belongs."""
+        cdef double share
+        cdef Py_ssize_t b
+        cdef int i, half
+        cdef Block *block
+        cdef Block *upper
+        if self.stale:
+            return 0
+        share = self.shares[row] = self.share_of(row)
+        if not self.active[row]:
+            return 0
+        self.listing = None
+        if self.block_count == 0:
+            self.insert_block(0)
+            self.blocks[0].share[0] = share
+            self.blocks[0].row[0] = row
+            self.blocks[0].size = 1
+            self.set_last(0)
+            return 0
+        b = self.find_block(share, row)
+        if b == self.block_count:
+            b -= 1
+        block = self.blocks[b]
+        if block.size == LOAD:
+            half = LOAD // 2
+            self.insert_block(b + 1)
+            upper = self.blocks[b + 1]
+            memmove(upper.share, block.share + half, (LOAD - half) * sizeof(double))
+            memmove(upper.row, block.row + half, (LOAD - half) * sizeof(int))
+            upper.size = LOAD - half
+            block.size = half
+            self.set_last(b)
+            self.set_last(b + 1)
+            if self.before(self.last_share[b], self.last_row[b], share, row):
+                b += 1
+                block = upper
+        i = self.find_entry(block, share, row)
+        memmove(block.share + i + 1, block.share + i, (block.size - i) * sizeof(double))
+        memmove(block.row + i + 1, block.row + i, (block.size - i) * sizeof(int))
+        block.share[i] = share
+        block.row[i] = row
+        block.size += 1
+        self.set_last(b)
+        return 0
+
+    cdef int unplace(self, int row) except -1:
+        """Take the client out of the order, before anything that its entry is made of changes."""
+        cdef double share
+        cdef Py_ssize_t b
+        cdef int i
+        cdef Block *block
+        if self.stale or not self.active[row]:
+            return 0
+        self.listing = None
+        share = self.shares[row]
+        b = self.find_block(share, row)
+        block = self.blocks[b]
+        i = self.find_entry(block, share, row)
+        block.size -= 1
+        memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
+        memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
+        if block.size:
+            self.set_last(b)
+        else:
+            self.delete_block(b)
+        return 0
+
+    cdef int _rebuild(self) except -1:
+        """All shares anew and all clients sorted, once after any number of changed totals."""
+        cdef Py_ssize_t active = 0
+        cdef Py_ssize_t b, i, taken, half
+        cdef int row
+        cdef int *rows
+        cdef int *spare
+        cdef Block *block
+        self.stale = False
+        self.listing = None
+        rows = <int *>_grown(NULL, (2 * self.size + 1) * sizeof(int))
+        spare = rows + self.size
+        # The old order first: it is nearly the new one, and merging what is in order costs little. Rows that were
+        # deactivated since are skipped, rows entered since come behind; spare marks the rows taken.
+        memset(spare, 0, self.size * sizeof(int))
+        for b in range(self.block_count):
+            for i in range(self.blocks[b].size):
+                row = self.blocks[b].row[i]
+                if self.active[row] and not spare[row]:
+                    spare[row] = 1
+                    rows[active] = row
+                    active += 1
+        for row in range(self.size):
+            self.shares[row] = self.share_of(row)
+            if self.active[row] and not spare[row]:
+                rows[active] = row
+                active += 1
+        self.merge_sort(rows, spare, active)
+        for b in range(self.block_count):
+            PyMem_Free(self.blocks[b])
+        self.block_count = 0
+        half = LOAD // 2
+        taken = 0
+        while taken < active:
+            self.insert_block(self.block_count)
+            block = self.blocks[self.block_count - 1]
+            while block.size < half and taken < active:
+                block.row[block.size] = rows[taken]
+                block.share[block.size] = self.shares[rows[taken]]
+                block.size += 1
+                taken += 1
+            self.set_last(self.block_count - 1)
+        PyMem_Free(rows)
+        return 0
+
+    cdef void merge_sort(self, int *rows, int *spare, Py_ssize_t n) noexcept nogil:
+        """Bottom up; two runs that are in order already are left alone."""
+        cdef Py_ssize_t width = 1
+        cdef Py_ssize_t low, middle, high, i, j, k
+        while width < n:
+            low = 0
+            while low + width < n:
+                middle = low + width
+                high = middle + width
+                if high > n:
+                    high = n
+                if not self.before(
+                    self.shares[rows[middle - 1]], rows[middle - 1], self.shares[rows[middle]], rows[middle]
+                ):
+                    for k in range(low, middle):
+                        spare[k] = rows[k]
+                    i = low
+                    j = middle
+                    k = low
+                    while i < middle:
+                        if j < high and self.before(
+                            self.shares[rows[j]], rows[j], self.shares[spare[i]], spare[i]
+                        ):
+                            rows[k] = rows[j]
+                            j += 1
+                        else:
+                            rows[k] = spare[i]
+                            i += 1
+                        k += 1
+                low = high
+            width *= 2
+
+    def _check(self):
+        """What is wrong with the order, or None."""
+        cdef Py_ssize_t b
+        cdef int i, row
+        cdef int last
+        if self.stale:
+            return None
+        entries = []
+        for b in range(self.block_count):
+            if not 0 < self.blocks[b].size <= LOAD:
+                return "a block is empty or too long"
+            for i in range(self.blocks[b].size):
+                row = self.blocks[b].row[i]
+                entries.append((self.blocks[b].share[i], self.counts[row], self._names[row]))
+            last = self.blocks[b].size - 1
+            if self.last_share[b] != self.blocks[b].share[last] or self.last_row[b] != self.blocks[b].row[last]:
+                return "the directory is not that of the blocks"
+        if entries != sorted(entries):
+            return "entries are out of order"
+        due = []
+        for name, row in self._rows.items():
+            if self.active[row]:
+                due.append((self.share_of(row), self.counts[row], name))
+        if entries != sorted(due):
+            return "entries are not those of the active clients"
+        return None
+
+
+cdef struct Entry:
+    double share
+    long long grants
+    long long rank
+    int user
+
+
+cdef inline bint entry_before(Entry *a, Entry *b) noexcept nogil:
+    if a.share != b.share:
+        return a.share < b.share
+    if a.grants != b.grants:
+        return a.grants < b.grants
+    return a.rank < b.rank
+
+
+cdef void sift_down(Entry *heap, Py_ssize_t n, Py_ssize_t at) noexcept nogil:
+    cdef Entry entry = heap[at]
+    cdef Py_ssize_t child = 2 * at + 1
+    while child < n:
+        if child + 1 < n and entry_before(&heap[child + 1], &heap[child]):
+            child += 1
+        if not entry_before(&heap[child], &entry):
+            break
+        heap[at] = heap[child]
+        at = child
+        child = 2 * at + 1
+    heap[at] = entry
+
+
+def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint stop, bint want_steps):
+    """Progressive filling with whole tasks: the user with the lowest share gets its next task, as long as one fits.
+
+    See `_purepath.fill`, whose twin this is. O(tasks (log users + resources)).
+    """
+    cdef Py_ssize_t n = len(demands)
+    cdef Py_ssize_t m = len(capacity)
+    cdef Py_ssize_t size = n
+    cdef Py_ssize_t i, j
+    cdef Py_ssize_t steps = 0
+    cdef Py_ssize_t room = 0
+    cdef bint fits
+    cdef double share, part
+    cdef long long *demand
+    cdef long long *units = NULL
+    cdef long long *free = NULL
+    cdef long long *divisor = NULL
+    cdef double *weight = NULL
+    cdef long long *cap = NULL
+    cdef long long *tasks = NULL
+    cdef int *picks = NULL
+    cdef Entry *heap = NULL
+    try:
+        units = <long long *>_grown(NULL, (n * m + 1) * sizeof(long long))
+        free = <long long *>_grown(NULL, (m + 1) * sizeof(long long))
+        divisor = <long long *>_grown(NULL, (m + 1) * sizeof(long long))
+        weight = <double *>_grown(NULL, (n * (m + 1) + 1) * sizeof(double))
+        cap = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
+        tasks = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
+        heap = <Entry *>_grown(NULL, (n + 1) * sizeof(Entry))
+        for j in range(m):
+            free[j] = capacity[j]
+            divisor[j] = counted[j]
+        for i in range(n):
+            for j in range(m):
+                units[i * m + j] = demands[i][j]
+            # weight[i, 0] is the one weight, or 0 where there is a weight a column behind it.
+            if isinstance(weights[i], tuple):
+                weight[i * (m + 1)] = 0.0
+                for j in range(m):
+                    weight[i * (m + 1) + 1 + j] = weights[i][j]
+            else:
+                weight[i * (m + 1)] = weights[i]
+            cap[i] = caps[i]
+            tasks[i] = 0
+            heap[i].share = 0.0
+            heap[i].grants = 0
+            heap[i].rank = ranks[i]
+            heap[i].user = <int>i
+        for i in range(n // 2 - 1, -1, -1):
+            sift_down(heap, size, i)
+        while size:
+            i = heap[0].user
+            fits = tasks[i] != cap[i]
+            demand = units + i * m
+            if fits:
+                for j in range(m):
+                    if demand[j] > free[j]:
+                        fits = False
+                        break
+                if not fits and stop:
+                    break
+            if not fits:
+                size -= 1
+                heap[0] = heap[size]
+                if size:
+                    sift_down(heap, size, 0)
+                continue
+            for j in range(m):
+                free[j] -= demand[j]
+            tasks[i] += 1
+            if want_steps:
+                if steps == room:
+                    room = 2 * room if room else 1024
+                    picks = <int *>_grown(picks, room * sizeof(int))
+                picks[steps] = <int>i
+                steps += 1
+            share = 0.0
+            if weight[i * (m + 1)] == 0.0:
+                for j in range(m):
+                    if divisor[j] > 0:
+                        part = (<double>(tasks[i] * demand[j]) / <double>divisor[j]) / weight[i * (m + 1) + 1 + j]
+                        if part > share:
+                            share = part
+            else:
+                for j in range(m):
+                    if divisor[j] > 0:
+                        part = <double>(tasks[i] * demand[j]) / <double>divisor[j]
+                        if part > share:
+                            share = part
+                share = share / weight[i * (m + 1)]
+            heap[0].share = share
+            if by_grants:
+                heap[0].grants = tasks[i]
+            sift_down(heap, size, 0)
+        return [tasks[i] for i in range(n)], [picks[i] for i in range(steps)]
+    finally:
+        PyMem_Free(units)
+        PyMem_Free(free)
+        PyMem_Free(divisor)
+        PyMem_Free(weight)
+        PyMem_Free(cap)
+        PyMem_Free(tasks)
+        PyMem_Free(picks)
+        PyMem_Free(heap)

@@ -1,0 +1,439 @@
+"""The facade: an offer book over any allocator plug-in.
+
+Verbs take names and amounts as people write them and check them; what the plug-in decides becomes offers with ids.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from drf.errors import (
+    InvalidName,
+    InvalidOption,
+    InvariantBroken,
+    NotSupported,
+    Overcommit,
+    ReentrantCall,
+    UnknownName,
+)
+from drf.hierarchical import HierarchicalAllocator
+from drf.offers import Decisions, Offer, OfferBook
+from drf.plugins import AllocatorPlugin, Policy
+from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mesos": {
+        "interval": 1.0,
+        "react": "interval",
+        "offer": "agent",
+        "agent_order": "random",
+        "min_allocatable": ({"cpus": 0.01}, {"mem": 32}),
+    },
+}
+"""What ``like=`` sets, each by the defaults of that system."""
+
+
+def _verb(method: Callable[P, R]) -> Callable[P, R]:
+    """A verb of the allocator: a call from within a call raises."""
+
+    @functools.wraps(method)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        allocator: Any = args[0]
+        if allocator._busy:
+            raise ReentrantCall(
+                f"{method.__name__} was called from within a call of the same allocator; return first"
+            )
+        allocator._busy = True
+        try:
+            return method(*args, **kwargs)
+        finally:
+            allocator._busy = False
+
+    return guarded
+
+
+class Allocator:
+    """Decides who is offered what: agents and frameworks in, offers out, answers in.
+
+    >>> a = Allocator()
+    >>> a.add_agent("agent1", "cpus:8;mem:16384;ports:[31000-32000]", attributes={"rack": "r1"})
+    >>> a.add_framework("spark", roles=["analytics"])
+    >>> offer = a.run().offers[0]
+    >>> offer.framework, offer.agent, offer.resources["cpus"]
+    ('spark', 'agent1', 8)
+    >>> a.accept(offer, used="cpus:2;mem:1024", refuse_seconds=5)    # the rest returns, refused for 5 s
+    >>> bool(a.run())
+    False
+    >>> a.advance(5.0)
+    >>> a.run().offers[0].resources["cpus"]
+    6
+
+    ``policy`` is a name or an object. ``interval``: seconds between runs over all agents, None for none. ``react``:
+    ``"event"`` makes whatever frees an agent or asks for it a candidate of the next `run`, ``"interval"`` only what
+    does so in Mesos. ``offer``: ``"agent"`` (all that is free there) or ``"demand"`` (what the shapes given to
+    `request` can use, so that an agent is shared within one run). ``agent_order``: ``"random"`` (seeded) or ``"id"``.
+    ``min_allocatable``: a list of amounts of which an offer must reach one; default: anything is offered to anybody.
+    ``exclude``: resources that do not count for shares. ``like="mesos"`` sets Mesos's defaults of these; what is given
+    beside it wins. ``space`` sets the units. One allocator belongs to one thread, or to your lock; it reads no clock.
+    """
+
+    def __init__(
+        self,
+        policy: str | Policy = "drf",
+        *,
+        like: str | None = None,
+        space: ResourceSpace | None = None,
+        seed: int = 0,
+        plugin: AllocatorPlugin | None = None,
+        **options: Any,
+    ) -> None:
+        if like is not None and like not in PRESETS:
+            raise UnknownName("preset", like, PRESETS)
+        self._busy = False
+        self.space = space or ResourceSpace()
+        known = {"interval", "react", "offer", "agent_order", "min_allocatable", "exclude"}
+        for name in options:
+            if name not in known:
+                raise UnknownName("option", name, known)
+        options = {**PRESETS.get(like or "", {}), **options}
+        if "min_allocatable" in options:
+            options["min_allocatable"] = self._amounts(options["min_allocatable"])
+        self._plugin: Any = plugin or HierarchicalAllocator(
+            policy, space=self.space, seed=seed, **options
+        )
+        self._demand = options.get("offer") == "demand"
+        self._book = OfferBook()
+        self._roles: dict[str, tuple[str, ...]] = {}
+        self._now = 0.0
+
+    # -- agents
+
+    @_verb
+    def add_agent(
+        self, name: str, resources: ResourcesLike, *, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """A new agent with what it has; O(resources). Raises DuplicateName, InvalidName, InvalidQuantity."""
+        self._plugin.add_agent(
+            _check("agent", name), self._amount(resources), attributes=_attributes(name, attributes)
+        )
+
+    @_verb
+    def update_agent(
+        self,
+        name: str,
+        resources: ResourcesLike | None = None,
+        *,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Replace what it has (it may shrink below what is out), its attributes, or both; O(frameworks there).
+
+        Open offers stay. Raises UnknownName, InvalidQuantity.
+        """
+        self._plugin.update_agent(
+            name,
+            None if resources is None else self._amount(resources),
+            attributes=None if attributes is None else _attributes(name, attributes),
+        )
+
+    @_verb
+    def remove_agent(self, name: str) -> None:
+        """The agent is lost with all that ran there; its offers are rescinded. Raises UnknownName."""
+        self._rescind(agent=name)
+        self._plugin.remove_agent(name)
+
+    @_verb
+    def deactivate_agent(self, name: str) -> None:
+        """Offer it no more and rescind its offers; what runs there goes on and counts. Raises UnknownName."""
+        self._plugin.deactivate_agent(name)
+        self._rescind(agent=name)
+
+    @_verb
+    def activate_agent(self, name: str) -> None:
+        """Offer it again. Raises UnknownName."""
+        self._plugin.activate_agent(name)
+
+    # -- frameworks
+
+    @_verb
+    def add_framework(
+        self,
+        name: str,
+        *,
+        roles: Sequence[str] = ("*",),
+        suppressed: Sequence[str] = (),
+        min_allocatable: Sequence[ResourcesLike] | None = None,
+    ) -> None:
+        """A new framework, in one or more roles; O(roles).
+
+        ``min_allocatable`` replaces the allocator's for this framework; an empty list means anything. Raises
+        DuplicateName, InvalidName, UnknownName, InvalidOption.
+        """
+        if isinstance(roles, str):
+            raise InvalidOption(f"roles of framework {name!r} is {roles!r}; give a list of roles")
+        self._plugin.add_framework(
+            _check("framework", name),
+            roles,
+            suppressed=suppressed,
+            min_allocatable=None if min_allocatable is None else self._amounts(min_allocatable),
+        )
+        self._roles[name] = tuple(roles)
+
+    @_verb
+    def remove_framework(self, name: str) -> None:
+        """The framework is gone: its offers are rescinded, all it held is free. Raises UnknownName."""
+        self._known(name)
+        self._rescind(framework=name)
+        self._plugin.remove_framework(name)
+        del self._roles[name]
+
+    @_verb
+    def deactivate_framework(self, name: str) -> None:
+        """Its scheduler is away: no offers, its open ones rescinded, its refusals forgotten; its work goes on."""
+        self._plugin.deactivate_framework(name)
+        self._rescind(framework=name)
+
+    @_verb
+    def activate_framework(self, name: str) -> None:
+        """Its scheduler is back. Raises UnknownName."""
+        self._plugin.activate_framework(name)
+
+    @_verb
+    def update_weights(self, weights: Mapping[str, float]) -> None:
+        """Weights of roles, above 0, all of them or none; O(roles). Raises InvalidName, InvalidOption."""
+        self._plugin.update_weights(weights)
+
+    @_verb
+    def suppress(self, name: str, roles: Sequence[str] = ()) -> None:
+        """It wants no offers for these roles (none named: any role) until it revives; O(roles). Raises UnknownName."""
+        self._plugin.suppress(name, roles)
+
+    @_verb
+    def revive(self, name: str, roles: Sequence[str] = ()) -> None:
+        """It wants offers for these roles (none named: all) and forgets what it refused. Raises UnknownName."""
+        self._plugin.revive(name, roles)
+
+    @_verb
+    def request(
+        self,
+        name: str,
+        shape: ResourcesLike | Shape,
+        count: int = 1,
+        *,
+        role: str | None = None,
+        since: float | Sequence[float] | None = None,
+        where: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """So many tasks of this shape are not launched yet, those in open offers included; replaces the last number.
+
+        ``since`` says when they began to wait: one time for all, or one a task (default: now). ``where`` names
+        attributes of the agent with their allowed values. With ``offer="demand"`` offers are cut to these; an accepted
+        offer's tasks leave the request, a declined one's wait again. O(count). Raises UnknownName, InvalidOption,
+        InvalidQuantity.
+        """
+        role = self._role(name, role)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise InvalidOption(
+                f"count of framework {name!r} is {count!r}; it is a whole number, 0 or more"
+            )
+        if since is None:
+            times: Sequence[float] = (self._now,) * count
+        elif isinstance(since, (int, float)):
+            times = (float(since),) * count
+        else:
+            times = sorted(since)
+            if len(times) != count:
+                raise InvalidOption(
+                    f"since has {len(times)} entries for {count} tasks; give one a task"
+                )
+        if not all(math.isfinite(t) for t in times):
+            raise InvalidOption(f"since of framework {name!r} is not finite")
+        self._plugin.request(name, role, Shape.of(shape, where, space=self.space), times)
+
+    # -- answers
+
+    @_verb
+    def accept(
+        self,
+        offer: Offer | int,
+        used: ResourcesLike | None = None,
+        *,
+        refuse_seconds: float = 5.0,
+    ) -> None:
+        """Use all of the offer, or a part: the rest returns, refused for so many seconds; O(resources).
+
+        A refusal holds at least until the next interval, 0 means none. Raises StaleOffer, Overcommit where more is
+        used than was offered, InvalidOption.
+        """
+        number, grant = self._book.get(offer)
+        _check_refusal(refuse_seconds)
+        amount = grant.resources if used is None else self._amount(used)
+        if not amount <= grant.resources:
+            raise Overcommit(
+                f"{amount} is more than offer {number} holds: {grant.resources}; use at most that"
+            )
+        if not amount:
+            raise InvalidOption(
+                f"nothing of offer {number} is used; decline it, or name what is used"
+            )
+        served, unmet = _split(grant.tasks, amount) if grant.tasks else ((), ())
+        who = (grant.framework, grant.agent, grant.role)
+        self._plugin.transition_offered_to_allocated(*who, amount, served=served)
+        self._plugin.recover_resources(
+            *who, grant.resources - amount, refuse_seconds=refuse_seconds, unmet=unmet
+        )
+        self._book.close(number)
+
+    @_verb
+    def decline(self, offer: Offer | int, *, refuse_seconds: float = 5.0) -> None:
+        """Return the offer and refuse as much of that agent for so many seconds (0: not at all); O(resources).
+
+        Raises StaleOffer, InvalidOption.
+        """
+        number, grant = self._book.get(offer)
+        _check_refusal(refuse_seconds)
+        self._plugin.recover_resources(
+            grant.framework,
+            grant.agent,
+            grant.role,
+            grant.resources,
+            refuse_seconds=refuse_seconds,
+            unmet=grant.tasks,
+        )
+        self._book.close(number)
+
+    @_verb
+    def release(
+        self, framework: str, agent: str, resources: ResourcesLike, *, role: str | None = None
+    ) -> None:
+        """Work ended and gives back what it used; nothing happens if agent or framework are gone; O(resources).
+
+        ``role`` may be left out where the framework has one. Raises Overcommit where it holds less than that.
+        """
+        if framework not in self._roles:
+            return
+        self._plugin.recover_resources(
+            framework, agent, self._role(framework, role), self._amount(resources), allocated=True
+        )
+
+    # -- time and decisions
+
+    @_verb
+    def advance(self, now: float) -> None:
+        """Set the time, in seconds of the caller's clock; O(what ended). Raises ClockError where it goes back."""
+        self._plugin.advance(now)
+        self._now = now
+
+    @_verb
+    def run(self) -> Decisions:
+        """Decide what is due or was triggered, once; O(candidate agents x frameworks) at worst."""
+        return Decisions(self._book.make(self._plugin.run()), self._book.rescinded())
+
+    def next_deadline(self) -> float | None:
+        """When to call `advance` and `run` again at the latest: interval or end of a refusal; None: never; O(1)."""
+        deadline: float | None = self._plugin.next_deadline()
+        return deadline
+
+    # -- questions
+
+    def share(self, framework: str, role: str | None = None) -> float:
+        """The framework's dominant share (in its role, or its largest), offers included. Raises UnknownName."""
+        share: float = self._plugin.share(framework, role)
+        return share
+
+    def open_offers(self) -> list[Offer]:
+        """All offers that wait for an answer, oldest first; O(open offers)."""
+        return list(self._book.open())
+
+    def check(self) -> None:
+        """Re-derive every invariant, offers against ledger too; O(state). Raises InvariantBroken."""
+        self._plugin.check()
+        offered: dict[tuple[str, str, str], Resources] = {}
+        for offer in self._book.open():
+            key = (offer.framework, offer.role, offer.agent)
+            offered[key] = offered[key] + offer.resources if key in offered else offer.resources
+        noted = {
+            (framework, role, agent): amount
+            for framework in self._roles
+            for agent, role, amount, held in self._plugin.holdings(framework)
+            if not held
+        }
+        if offered != noted:
+            raise InvariantBroken(f"open offers hold {offered}, the ledger notes {noted}")
+
+    # -- inside
+
+    def _known(self, framework: str) -> tuple[str, ...]:
+        roles = self._roles.get(framework)
+        if roles is None:
+            raise UnknownName("framework", framework, self._roles)
+        return roles
+
+    def _role(self, framework: str, role: str | None) -> str:
+        roles = self._known(framework)
+        if role is None:
+            if len(roles) > 1:
+                raise InvalidOption(
+                    f"framework {framework!r} has roles {', '.join(roles)}; say which with role="
+                )
+            return roles[0]
+        if role not in roles:
+            raise UnknownName(f"role of framework {framework!r}:", role, roles)
+        return role
+
+    def _rescind(self, *, agent: str | None = None, framework: str | None = None) -> None:
+        for grant in self._book.rescind(agent=agent, framework=framework):
+            self._plugin.recover_resources(
+                grant.framework, grant.agent, grant.role, grant.resources, unmet=grant.tasks
+            )
+
+    def _amount(self, resources: ResourcesLike) -> Resources:
+        return Resources(resources, space=self.space)
+
+    def _amounts(self, sets: Sequence[ResourcesLike]) -> tuple[Resources, ...]:
+        if isinstance(sets, (str, Mapping, Resources)):
+            raise InvalidOption(f"min_allocatable is {sets!r}; give a list of amounts")
+        return tuple(self._amount(resources) for resources in sets)
+
+
+def _check(kind: str, name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise InvalidName(f"{kind} {name!r} is malformed; a name is text, at least one character")
+    if kind == "framework" and "/" in name:
+        raise NotSupported(f"framework {name!r}: a framework's name has no '/'")
+    return name
+
+
+def _attributes(agent: str, attributes: Mapping[str, str] | None) -> dict[str, str]:
+    for key, value in (attributes or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise InvalidOption(f"agent {agent!r}: attribute {key!r}: {value!r} is not text")
+    return dict(attributes or {})
+
+
+def _check_refusal(seconds: float) -> None:
+    if not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise InvalidOption(f"refuse_seconds is {seconds!r}; it is 0 (no refusal) or more")
+
+
+Tasks = tuple[tuple[Shape, int], ...]
+
+
+def _split(tasks: Tasks, used: Resources) -> tuple[Tasks, Tasks]:
+    """Which of an offer's tasks the used part can have served, in their order, and which it cannot."""
+    served, unmet = [], []
+    for shape, count in tasks:
+        done = 0
+        while done < count and shape.resources <= used:
+            used = used - shape.resources
+            done += 1
+        if done:
+            served.append((shape, done))
+        if done < count:
+            unmet.append((shape, count - done))
+    return tuple(served), tuple(unmet)

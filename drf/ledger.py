@@ -1,0 +1,171 @@
+"""Who holds what on which agent: what is free, offered and held, and the sums that must agree.
+
+Per agent and resource: total + deficit = free + offered + held, where a deficit exists only after the total shrank
+below what was out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from drf.errors import DuplicateName, InvariantBroken, Overcommit, UnknownName
+from drf.resources import Resources
+
+Holder = tuple[str, str]
+"""Framework and role."""
+
+
+class Agent:
+    """One agent: its total, and who has what of it.
+
+    ``growth`` is renewed whenever something may fit that did not fit before: more is free, a refusal ended, attributes
+    changed.
+    """
+
+    __slots__ = ("active", "attributes", "free", "growth", "held", "name", "offered", "total")
+
+    def __init__(self, name: str, total: Resources, attributes: Mapping[str, str]) -> None:
+        self.name = name
+        self.total = total
+        self.attributes = dict(attributes)
+        self.active = True
+        self.free = total
+        self.offered: dict[Holder, Resources] = {}
+        self.held: dict[Holder, Resources] = {}
+        self.growth = 0
+
+    def out(self) -> Resources:
+        """All that is offered or held; O(holders)."""
+        nothing = Resources(space=self.total.space)
+        return sum((*self.offered.values(), *self.held.values()), nothing)
+
+
+class Ledger:
+    """Agents, and what is free, offered and held on each of them."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}
+        self._places: dict[
+            str, dict[str, None]
+        ] = {}  # framework -> agents on which it has something
+        self._stamp = 0
+
+    def __getitem__(self, agent: str) -> Agent:
+        found = self.agents.get(agent)
+        if found is None:
+            raise UnknownName("agent", agent, self.agents)
+        return found
+
+    def add(self, agent: str, total: Resources, attributes: Mapping[str, str]) -> Agent:
+        """A new agent, all of it free; O(1). Raises DuplicateName."""
+        if agent in self.agents:
+            raise DuplicateName(
+                f"agent {agent!r} is there already; update it, or choose another name"
+            )
+        self.agents[agent] = new = Agent(agent, total, attributes)
+        self.grow(new)
+        return new
+
+    def grow(self, record: Agent) -> None:
+        """Note that something may fit there now that did not fit before; O(1)."""
+        self._stamp += 1
+        record.growth = self._stamp
+
+    def _settle(self, record: Agent) -> None:
+        record.free = record.total.minus(record.out())
+        self.grow(record)
+
+    def remove(self, agent: str) -> Agent:
+        """Forget the agent and all that is out on it; O(holders). Raises UnknownName."""
+        gone = self[agent]
+        del self.agents[agent]
+        for framework, _ in {**gone.offered, **gone.held}:
+            self._places.get(framework, {}).pop(agent, None)
+        return gone
+
+    def set_total(self, agent: str, total: Resources) -> None:
+        """Replace the total, which may shrink below what is out; O(holders). Raises UnknownName."""
+        record = self[agent]
+        record.total = total
+        self._settle(record)
+
+    def offer(self, holder: Holder, agent: str, amount: Resources) -> None:
+        """Free to offered; O(names). Raises UnknownName, Overcommit."""
+        record = self[agent]
+        record.free = record.free - amount
+        old = record.offered.get(holder)
+        record.offered[holder] = amount if old is None else old + amount
+        self._places.setdefault(holder[0], {})[agent] = None
+
+    def keep(self, holder: Holder, agent: str, amount: Resources) -> None:
+        """Offered to held; O(names). Raises UnknownName, Overcommit where less than that is offered."""
+        record = self[agent]
+        self._take(record.offered, holder, agent, amount, "was offered")
+        old = record.held.get(holder)
+        record.held[holder] = amount if old is None else old + amount
+
+    def give_back(self, holder: Holder, agent: str, amount: Resources, *, held: bool) -> None:
+        """Held or offered to free; O(holders). Raises UnknownName, Overcommit where less than that is there."""
+        record = self[agent]
+        self._take(
+            record.held if held else record.offered,
+            holder,
+            agent,
+            amount,
+            "holds" if held else "was offered",
+        )
+        self._settle(record)
+        if (
+            holder not in record.offered
+            and holder not in record.held
+            and not any(framework == holder[0] for framework, _ in (*record.offered, *record.held))
+        ):
+            self._places.get(holder[0], {}).pop(agent, None)
+
+    def _take(
+        self,
+        where: dict[Holder, Resources],
+        holder: Holder,
+        agent: str,
+        amount: Resources,
+        verb: str,
+    ) -> None:
+        there = where.get(holder)
+        if there is None or not amount <= there:
+            raise Overcommit(
+                f"framework {holder[0]!r} {verb} {there or 'nothing'} on agent {agent!r} for role {holder[1]!r}, "
+                f"not {amount}; give at most that"
+            )
+        left = there - amount
+        if left:
+            where[holder] = left
+        else:
+            del where[holder]
+
+    def agents_of(self, framework: str) -> list[str]:
+        """The agents on which the framework has something offered or held; O(agents of the framework)."""
+        return list(self._places.get(framework, ()))
+
+    def holdings(self, framework: str) -> Iterator[tuple[str, str, Resources, bool]]:
+        """Agent, role, amount and whether it is held (else offered), of all the framework has."""
+        for name in self.agents_of(framework):
+            record = self.agents[name]
+            for where, held in ((record.offered, False), (record.held, True)):
+                for (owner, role), amount in where.items():
+                    if owner == framework:
+                        yield name, role, amount, held
+
+    def check(self) -> None:
+        """Re-derive every balance; O(agents x holders). Raises InvariantBroken."""
+        places: dict[str, set[str]] = {}
+        for name, record in self.agents.items():
+            if record.free != record.total.minus(record.out()):
+                raise InvariantBroken(
+                    f"agent {name!r}: {record.free} is free of {record.total} with {record.out()} out"
+                )
+            for holder, amount in (*record.offered.items(), *record.held.items()):
+                if not amount:
+                    raise InvariantBroken(f"agent {name!r}: an empty entry of {holder}")
+                places.setdefault(holder[0], set()).add(name)
+        if {f: set(a) for f, a in self._places.items() if a} != places:
+            raise InvariantBroken("the agents by framework are not those of the ledger")

@@ -1,0 +1,155 @@
+"""The life of an offer: made, then answered, rescinded or stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from drf.errors import InvalidOption, StaleOffer
+from drf.plugins import Grant
+from drf.resources import Resources
+
+
+class Offer:
+    """So much of one agent, for one framework in one role, until it is answered.
+
+    ``tasks`` are the requested shapes it was cut for, with their numbers. ``expires`` is None: it does not.
+    """
+
+    __slots__ = ("agent", "expires", "framework", "id", "resources", "role", "tasks")
+
+    def __init__(self, number: int, grant: Grant, expires: float | None = None) -> None:
+        self.id = number
+        self.framework, self.role, self.agent, self.resources, self.tasks = grant
+        self.expires = expires
+
+    def __repr__(self) -> str:
+        return (
+            f"Offer(id={self.id}, framework={self.framework!r}, role={self.role!r}, agent={self.agent!r}, "
+            f"resources={str(self.resources)!r})"
+        )
+
+
+class Offers(Sequence[Offer]):
+    """The offers of one run, in the order they were decided: columns, and records when asked for."""
+
+    __slots__ = ("_grants", "_start")
+
+    def __init__(self, start: int = 0, grants: Sequence[Grant] = ()) -> None:
+        self._start = start
+        self._grants = grants
+
+    @property
+    def ids(self) -> range:
+        """Their ids."""
+        return range(self._start, self._start + len(self._grants))
+
+    @property
+    def frameworks(self) -> list[str]:
+        """Who is offered, one entry an offer."""
+        return [grant.framework for grant in self._grants]
+
+    @property
+    def agents(self) -> list[str]:
+        """On which agent, one entry an offer."""
+        return [grant.agent for grant in self._grants]
+
+    @property
+    def amounts(self) -> list[Resources]:
+        """How much, one entry an offer."""
+        return [grant.resources for grant in self._grants]
+
+    def __len__(self) -> int:
+        return len(self._grants)
+
+    @overload
+    def __getitem__(self, index: int) -> Offer: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Offer]: ...
+    def __getitem__(self, index: int | slice) -> Offer | list[Offer]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        number = self.ids[index]
+        return Offer(number, self._grants[index])
+
+    def __iter__(self) -> Iterator[Offer]:
+        for number, grant in zip(self.ids, self._grants, strict=True):
+            yield Offer(number, grant)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} offers>"
+
+
+class Decisions:
+    """What a run decided. Falsy if it decided nothing.
+
+    ``offers`` are new; ``rescinds`` names the ids of offers that ended unanswered (their agent or framework is gone).
+    """
+
+    __slots__ = ("inverse_offers", "offers", "reclaims", "rescinds")
+
+    def __init__(self, offers: Offers, rescinds: tuple[int, ...] = ()) -> None:
+        self.offers = offers
+        self.rescinds = rescinds
+        self.inverse_offers: tuple[()] = ()
+        self.reclaims: tuple[()] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.offers or self.rescinds)
+
+    def __repr__(self) -> str:
+        return f"Decisions(offers={list(self.offers)}, rescinds={list(self.rescinds)})"
+
+
+class OfferBook:
+    """Offers that wait for an answer, by id, agent and framework."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Grant] = {}
+        self._made = 0
+        self._rescinded: list[int] = []
+
+    def make(self, grants: Sequence[Grant]) -> Offers:
+        """An offer of each grant; ids count up from 1; O(grants)."""
+        offers = Offers(self._made + 1, grants)
+        self._open.update(zip(offers.ids, grants, strict=True))
+        self._made += len(grants)
+        return offers
+
+    def get(self, offer: Offer | int) -> tuple[int, Grant]:
+        """The id and the grant of an open offer; O(1). Raises StaleOffer, InvalidOption."""
+        number = offer.id if isinstance(offer, Offer) else offer
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise InvalidOption(f"{offer!r} is no offer; give an Offer or its id")
+        grant = self._open.get(number)
+        if grant is None:
+            was = (
+                "was answered or rescinded before" if 0 < number <= self._made else "was never made"
+            )
+            raise StaleOffer(f"offer {number} {was}; answer each offer of the last runs once")
+        return number, grant
+
+    def close(self, number: int) -> None:
+        """It was answered; O(1)."""
+        del self._open[number]
+
+    def rescind(self, *, agent: str | None = None, framework: str | None = None) -> list[Grant]:
+        """Take back all open offers of an agent, or to a framework; their grants; O(open offers)."""
+        gone = {
+            number: grant
+            for number, grant in self._open.items()
+            if grant.agent == agent or grant.framework == framework
+        }
+        for number in gone:
+            del self._open[number]
+        self._rescinded.extend(gone)
+        return list(gone.values())
+
+    def rescinded(self) -> tuple[int, ...]:
+        """Ids that were rescinded since the last call; O(of them)."""
+        gone, self._rescinded = tuple(self._rescinded), []
+        return gone
+
+    def open(self) -> Offers | list[Offer]:
+        """All open offers, oldest first; O(open offers)."""
+        return [Offer(number, grant) for number, grant in self._open.items()]

@@ -1,0 +1,257 @@
+"""What others implement or call: the protocols, the records they exchange, and where plug-ins are found.
+
+A plug-in is an object, or a name under an entry-point group (`drf.policies`, `drf.allocators`), loaded when it is first
+asked for. A name may carry one argument behind a colon: ``"maxmin:gpus"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from drf.errors import InvalidOption, NotSupported, PluginError, UnknownName
+from drf.resources import Resources, Shape
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+POLICIES = "drf.policies"
+ALLOCATORS = "drf.allocators"
+
+Weight: TypeAlias = "Fraction | tuple[Fraction, ...]"
+
+
+class View(Protocol):
+    """What a policy may ask about the clients it orders."""
+
+    @property
+    def now(self) -> float:
+        """Seconds, from the caller's clock."""
+
+    def share(self, client: str) -> float:
+        """The dominant share of the resources that count, divided by the weight."""
+
+    def held(self, client: str) -> Resources:
+        """What the client holds."""
+
+    def total(self) -> Resources:
+        """What there is, of each resource."""
+
+    def weight(self, client: str) -> float | Mapping[str, float]:
+        """One weight, or one a resource."""
+
+    def grants(self, client: str) -> int:
+        """How many grants it has had."""
+
+    def waiting_since(self, client: str) -> float | None:
+        """When the oldest task that it still waits for began to wait; None if it said nothing."""
+
+    def random(self) -> float:
+        """The next number in [0, 1) of the seeded generator."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One pool to divide among users with tasks of one kind each, in exact amounts.
+
+    Rows are users, columns resources. ``weights[i]`` is one number or one a column, ``caps[i]`` the most tasks or None,
+    ``ranks[i]`` breaks ties (lower first), after the number of tasks if ``by_grants``. Every user's task fits the pool.
+    """
+
+    users: Sequence[str]
+    resources: Sequence[str]
+    capacity: Sequence[Fraction]
+    demands: Sequence[Sequence[Fraction]]
+    weights: Sequence[Weight]
+    caps: Sequence[int | None]
+    ranks: Sequence[int]
+    by_grants: bool
+    whole: bool
+    on_blocked: str
+    steps: bool
+
+
+class Answer(NamedTuple):
+    """Tasks of each user, and the users in the order they were picked (whole tasks, on request)."""
+
+    tasks: Sequence[int | Fraction]
+    picks: Sequence[int] = ()
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """A rule that orders clients, divides a pool, or both. Derive from it to take what you do not write from here.
+
+    ``modes`` says which of ``"order"`` and ``"divide"`` it can do; asking for the other raises NotSupported.
+    ``stale_on`` says what changes a client's key besides its own grants, weight and requests: ``"total"`` (what there
+    is), ``"others"`` (what other clients do), ``"time"`` (every question). ``kernel`` names a compiled kernel that
+    decides the same (``"drf"``: the share of the resources that `counts` names), or is None.
+    """
+
+    name: str
+    modes: frozenset[str] = frozenset({"order"})
+    stale_on: frozenset[str] = frozenset()
+    kernel: str | None = None
+
+    def counts(self, resource: str) -> bool:
+        """Whether the resource counts for the share."""
+        return True
+
+    def key(self, view: View, client: str) -> tuple[Any, ...]:
+        """Where the client stands: the lowest is next, ties by number of grants, then name."""
+        raise NotSupported(
+            f"policy {self.name} does not order clients; its modes are {sorted(self.modes)}"
+        )
+
+    def divide(self, problem: Problem) -> Answer:
+        """The tasks of each user."""
+        raise NotSupported(
+            f"policy {self.name} does not divide a pool; its modes are {sorted(self.modes)}"
+        )
+
+
+class Grant(NamedTuple):
+    """One decision of an allocator: so much of the agent goes to the framework in the role.
+
+    ``tasks`` are the requested shapes that it was cut for, with their numbers; empty where whole agents are offered.
+    """
+
+    framework: str
+    role: str
+    agent: str
+    resources: Resources
+    tasks: tuple[tuple[Shape, int], ...] = ()
+
+
+class AllocatorPlugin(Protocol):
+    """An allocator in amounts, below the offer book: Mesos's verbs in snake case.
+
+    Verbs change state and mark what became a candidate; `run` decides. Each raises a `DRFError` and changes nothing
+    where an argument is wrong.
+    """
+
+    def add_agent(
+        self, agent: str, total: Resources, *, attributes: Mapping[str, str] | None = None
+    ) -> None: ...
+    def update_agent(
+        self,
+        agent: str,
+        total: Resources | None = None,
+        *,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None: ...
+    def remove_agent(self, agent: str) -> None: ...
+    def activate_agent(self, agent: str) -> None: ...
+    def deactivate_agent(self, agent: str) -> None: ...
+    def add_framework(
+        self,
+        framework: str,
+        roles: Sequence[str],
+        *,
+        suppressed: Sequence[str] = (),
+        min_allocatable: Sequence[Resources] | None = None,
+        active: bool = True,
+    ) -> None: ...
+    def remove_framework(self, framework: str) -> None: ...
+    def activate_framework(self, framework: str) -> None: ...
+    def deactivate_framework(self, framework: str) -> None: ...
+    def update_weights(self, weights: Mapping[str, float]) -> None: ...
+    def suppress(self, framework: str, roles: Sequence[str] = ()) -> None: ...
+    def revive(self, framework: str, roles: Sequence[str] = ()) -> None: ...
+    def request(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> None: ...
+    def recover_resources(
+        self,
+        framework: str,
+        agent: str,
+        role: str,
+        resources: Resources,
+        *,
+        refuse_seconds: float | None = None,
+        allocated: bool = False,
+        unmet: Sequence[tuple[Shape, int]] = (),
+    ) -> None: ...
+    def transition_offered_to_allocated(
+        self,
+        framework: str,
+        agent: str,
+        role: str,
+        resources: Resources,
+        *,
+        served: Sequence[tuple[Shape, int]] = (),
+    ) -> None: ...
+    def advance(self, now: float) -> None: ...
+    def next_deadline(self) -> float | None: ...
+    def run(self) -> Sequence[Grant]: ...
+    def check(self) -> None: ...
+
+
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 (40 ms that `import drf` need not pay)
+
+    return {entry.name: entry for entry in sorted(entry_points(group=group))}
+
+
+def names(group: str) -> list[str]:
+    """The names registered under an entry-point group, without importing what stands behind them; O(plug-ins).
+
+    >>> "fifo" in names("drf.policies")
+    True
+    """
+    return sorted({*_entry_points(group), *_BUILT_IN.get(group, {})})
+
+
+def load(group: str, name: str) -> Any:
+    """What is registered under that name. Raises UnknownName with the nearest names, PluginError."""
+    entry = _entry_points(group).get(name)
+    target = entry.value if entry is not None else _BUILT_IN.get(group, {}).get(name)
+    if target is None:
+        raise UnknownName(
+            group.rpartition(".")[2].removesuffix("s").replace("ie", "y"), name, names(group)
+        )
+    module, _, attribute = target.partition(":")
+    try:
+        from importlib import import_module  # noqa: PLC0415 (as above)
+
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f"plug-in {name} of {group} does not load from {target}: {error}"
+        ) from error
+
+
+_BUILT_IN = {
+    POLICIES: {
+        "drf": "drf.policies.shares:DRF",
+        "maxmin": "drf.policies.shares:MaxMin",
+        "fifo": "drf.policies.fifo:FIFO",
+        "random": "drf.policies.lottery:Random",
+    },
+    ALLOCATORS: {"hierarchical": "drf.hierarchical:HierarchicalAllocator"},
+}
+"""Ours, so that a source tree that was never installed works too."""
+
+
+def make_policy(policy: str | Policy) -> Policy:
+    """A policy object, from itself or from ``name`` or ``name:argument``.
+
+    >>> make_policy("maxmin:gpus").name
+    'maxmin:gpus'
+
+    Raises UnknownName with the nearest names, InvalidOption where the argument is missing or not wanted.
+    """
+    if not isinstance(policy, str):
+        if not isinstance(policy, Policy):
+            raise InvalidOption(
+                f"{policy!r} is no policy; give a name like 'drf' or an object with the Policy protocol"
+            )
+        return policy
+    name, colon, argument = policy.partition(":")
+    factory = load(POLICIES, name)
+    try:
+        made: Policy = factory(argument) if colon else factory()
+    except TypeError as error:
+        takes = "takes no argument" if colon else f"needs an argument, as in '{name}:cpus'"
+        raise InvalidOption(f"policy {policy!r}: {name} {takes}") from error
+    return made

@@ -1,0 +1,22 @@
+"""First in, first out: the client whose oldest waiting task has waited longest is next."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from drf.plugins import Policy, View
+
+
+class FIFO(Policy):
+    """The client with the oldest waiting task, as its requests say, is next; clients that wait for nothing come last.
+
+    >>> FIFO().modes == {"order"}
+    True
+    """
+
+    name = "fifo"
+
+    def key(self, view: View, client: str) -> tuple[Any, ...]:
+        since = view.waiting_since(client)
+        return (math.inf if since is None else since,)

@@ -1,0 +1,140 @@
+"""Whose turn it is: a sorter of roles, and in each role a sorter of its frameworks.
+
+All of them divide by the whole cluster; weights are those of roles. What is offered counts as much as what is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drf._random import SplitMix64
+from drf.errors import InvariantBroken
+from drf.plugins import Policy
+from drf.resources import Resources, ResourceSpace
+from drf.sorter import Sorter
+
+
+class Ranking:
+    """Two levels of sorters that follow what frameworks are granted and give back."""
+
+    def __init__(
+        self, policy: Policy, space: ResourceSpace, seed: int, exclude: frozenset[str] = frozenset()
+    ) -> None:
+        self._policy = policy
+        self._space = space
+        self._exclude = exclude
+        self._random = SplitMix64(seed)
+        self._made = 0
+        self._weights: dict[str, float] = {}
+        self._total = Resources(space=space)
+        self._now = 0.0
+        self.roles = self._sorter()
+        self._frameworks: dict[str, Sorter] = {}
+        self._late: dict[str, None] = {}  # roles whose sorter has not seen the last total
+        self._since: dict[
+            str, dict[str, float]
+        ] = {}  # role -> framework -> its oldest waiting task
+
+    def _sorter(self) -> Sorter:
+        self._made += 1
+        seed = self._random.spawn(self._made).next()
+        return Sorter(
+            self._policy, total=self._total, space=self._space, exclude=self._exclude, seed=seed
+        )
+
+    def set_total(self, total: Resources) -> None:
+        """What the cluster has; the sorters of frameworks hear of it when they are next asked; O(roles)."""
+        self._total = total.scalars
+        self.roles.set_total(self._total)
+        self._late = dict.fromkeys(self._frameworks)
+
+    def set_weight(self, role: str, weight: float) -> None:
+        """The role's weight, whether it has frameworks or not; O(log roles)."""
+        self._weights[role] = weight
+        if role in self.roles:
+            self.roles.weigh(role, weight)
+
+    def weights(self) -> Mapping[str, float]:
+        """The weights that were set, by role."""
+        return self._weights
+
+    def track(self, framework: str, role: str, *, active: bool) -> None:
+        """The framework takes its turns in the role; O(log)."""
+        if role not in self.roles:
+            self.roles.add(role, weight=self._weights.get(role, 1.0))
+            self._frameworks[role] = new = self._sorter()
+            if self._now:
+                new.advance(self._now)
+        self._frameworks[role].add(framework, active=active)
+
+    def untrack(self, framework: str, role: str) -> None:
+        """It takes none any more; a role without frameworks is forgotten; O(log)."""
+        sorter = self._frameworks[role]
+        self.waiting(framework, role, None)
+        sorter.remove(framework)
+        if not len(sorter):
+            self.roles.remove(role)
+            del self._frameworks[role]
+            self._late.pop(role, None)
+
+    def is_tracked(self, framework: str, role: str) -> bool:
+        """Whether it takes turns in the role, active or not; O(1)."""
+        sorter = self._frameworks.get(role)
+        return sorter is not None and framework in sorter
+
+    def set_active(self, framework: str, role: str, active: bool) -> None:
+        """Whether it is asked when its turn comes; O(log)."""
+        sorter = self._frameworks[role]
+        (sorter.activate if active else sorter.deactivate)(framework)
+
+    def is_active(self, framework: str, role: str) -> bool:
+        """Whether it is asked when its turn comes; O(1)."""
+        return self._frameworks[role].is_active(framework)
+
+    def frameworks(self, role: str) -> Sorter:
+        """The sorter of the role's frameworks; O(1), O(frameworks log frameworks) after the total changed."""
+        sorter = self._frameworks[role]
+        if role in self._late:
+            del self._late[role]
+            sorter.set_total(self._total)
+        return sorter
+
+    def allocated(self, framework: str, role: str, amount: Resources) -> None:
+        """It was granted so much; O(log)."""
+        self.roles.allocated(role, amount)
+        self._frameworks[role].allocated(framework, amount)
+
+    def unallocated(self, framework: str, role: str, amount: Resources) -> None:
+        """It gave so much back; O(log)."""
+        self.roles.unallocated(role, amount)
+        self._frameworks[role].unallocated(framework, amount)
+
+    def waiting(self, framework: str, role: str, since: float | None) -> None:
+        """Since when the framework waits for a task; O(frameworks of the role) where the policy goes by keys."""
+        if self._policy.kernel is not None:
+            return
+        waits = self._since.setdefault(role, {})
+        if since is None:
+            waits.pop(framework, None)
+        else:
+            waits[framework] = since
+        self._frameworks[role].waiting(framework, since)
+        self.roles.waiting(role, min(waits.values(), default=None))
+
+    def advance(self, now: float) -> None:
+        """Set the time; O(roles)."""
+        self._now = now
+        self.roles.advance(now)
+        for sorter in self._frameworks.values():
+            sorter.advance(now)
+
+    def check(self) -> None:
+        """Re-derive every order; raises InvariantBroken."""
+        self.roles.check()
+        for role, sorter in self._frameworks.items():
+            sorter.check()
+            held = sum((sorter.held(f) for f in sorter._clients()), Resources(space=self._space))
+            if held != self.roles.held(role):
+                raise InvariantBroken(
+                    f"role {role!r} holds {self.roles.held(role)}, its frameworks {held}"
+                )

@@ -1,0 +1,119 @@
+"""What frameworks say they need: shapes of tasks, how many of each wait, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from drf.resources import Shape
+
+
+class Ask:
+    """Tasks of one shape that a framework has not launched; the first ``offered`` of them are in offers now."""
+
+    __slots__ = ("offered", "seq", "shape", "since")
+
+    def __init__(self, shape: Shape, seq: int) -> None:
+        self.shape = shape
+        self.since: Sequence[float] = ()
+        self.offered = 0
+        self.seq = seq
+
+    @property
+    def unmet(self) -> int:
+        """Tasks that wait and are in no offer."""
+        return len(self.since) - self.offered
+
+
+class Queue:
+    """The asks of one framework in one role. ``seq`` counts the times that something new was asked for."""
+
+    __slots__ = ("asks", "seq")
+
+    def __init__(self) -> None:
+        self.asks: dict[Shape, Ask] = {}
+        self.seq = 0
+
+    def unmet(self, after: int) -> Iterator[Ask]:
+        """Asks with unmet tasks that are newer than ``after``, the longest waiting first, then in order of asking."""
+        found = [ask for ask in self.asks.values() if ask.seq > after and ask.unmet > 0]
+        found.sort(key=_oldest)
+        return iter(found)
+
+
+def _oldest(ask: Ask) -> tuple[float, int]:
+    return ask.since[ask.offered], ask.seq
+
+
+class Requests:
+    """The queues of all frameworks, by framework and role."""
+
+    def __init__(self) -> None:
+        self._queues: dict[tuple[str, str], Queue] = {}
+
+    def get(self, framework: str, role: str) -> Queue | None:
+        """The queue, None if nothing was asked for; O(1)."""
+        return self._queues.get((framework, role))
+
+    def set(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> bool:
+        """So many tasks of the shape wait, one entry each, oldest first; True if more are unmet than before; O(1)."""
+        queue = self._queues.setdefault((framework, role), Queue())
+        ask = queue.asks.get(shape)
+        if ask is None:
+            ask = queue.asks[shape] = Ask(shape, 0)
+        before = max(ask.unmet, 0)
+        ask.since = since
+        more = ask.unmet > before
+        if more:
+            self._again(queue, ask)
+        self._tidy(framework, role, ask)
+        return more
+
+    def offer(self, framework: str, role: str, shape: Shape, count: int = 1) -> None:
+        """So many of them are in an offer now; O(1)."""
+        self._queues[framework, role].asks[shape].offered += count
+
+    def answer(
+        self, framework: str, role: str, tasks: Sequence[tuple[Shape, int]], *, served: bool
+    ) -> bool:
+        """An offer was answered: served tasks wait no more, others wait again (True); O(shapes)."""
+        queue = self._queues.get((framework, role))
+        again = False
+        for shape, count in tasks:
+            ask = queue.asks.get(shape) if queue is not None else None
+            if queue is None or ask is None:
+                continue
+            ask.offered = max(ask.offered - count, 0)
+            if served:
+                ask.since = ask.since[count:]
+            elif ask.unmet > 0:
+                self._again(queue, ask)
+                again = True
+            self._tidy(framework, role, ask)
+        return again
+
+    def drop(self, framework: str, role: str) -> None:
+        """Forget all asks of the framework in the role; O(1)."""
+        self._queues.pop((framework, role), None)
+
+    def oldest(self, framework: str, role: str) -> float | None:
+        """When the oldest unmet task began to wait, None if there is none; O(shapes)."""
+        queue = self._queues.get((framework, role))
+        if queue is None:
+            return None
+        return min(
+            (ask.since[ask.offered] for ask in queue.asks.values() if ask.unmet > 0), default=None
+        )
+
+    def _again(self, queue: Queue, ask: Ask) -> None:
+        queue.seq += 1
+        ask.seq = queue.seq
+
+    def _tidy(self, framework: str, role: str, ask: Ask) -> None:
+        queue = self._queues[framework, role]
+        if not ask.since and not ask.offered:
+            del queue.asks[ask.shape]
+
+    def __iter__(self) -> Iterator[tuple[str, str, Ask]]:
+        for (framework, role), queue in self._queues.items():
+            for ask in queue.asks.values():
+                yield framework, role, ask

@@ -1,0 +1,36 @@
+"""What ends when: a queue of deadlines, earliest first, equal ones in the order they were set."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any
+
+
+class Timers:
+    """Deadlines with what is due then. Cancelling is the owner's business: it looks at what fires.
+
+    >>> timers = Timers()
+    >>> timers.set(2.0, "b"); timers.set(1.0, "a")
+    >>> timers.due(1.5), timers.next()
+    ((1.0, 'a'), 2.0)
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Any]] = []
+        self._set = 0
+
+    def set(self, deadline: float, item: Any) -> None:
+        """Let the item be due at the deadline; O(log timers)."""
+        self._set += 1
+        heappush(self._heap, (deadline, self._set, item))
+
+    def due(self, now: float) -> tuple[float, Any] | None:
+        """Take the earliest whose deadline has been reached, None if there is none; O(log timers)."""
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        deadline, _, item = heappop(self._heap)
+        return deadline, item
+
+    def next(self) -> float | None:
+        """The earliest deadline; O(1)."""
+        return self._heap[0][0] if self._heap else None
