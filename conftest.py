@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
@@ -39,3 +40,32 @@ def kernel(request: pytest.FixtureRequest) -> ModuleType:
 def _no_compiler() -> bool:
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
     return shutil.which(compiler) is None or shutil.which(compiler) == "/bin/false"
+
+
+def _loaded_on(backend: str) -> ModuleType:
+    """A whole `drf` of its own that runs on that kernel, beside the one under test."""
+    ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "drf"}
+    for name in ours:
+        # The compiled module has no state and cannot be loaded twice in a process: all share it.
+        if name != "drf._fastpath":
+            del sys.modules[name]
+    before = os.environ.get("DRF_BACKEND")
+    os.environ["DRF_BACKEND"] = backend
+    try:
+        return importlib.import_module("drf")
+    finally:
+        if before is None:
+            del os.environ["DRF_BACKEND"]
+        else:
+            os.environ["DRF_BACKEND"] = before
+        for name in [n for n in sys.modules if n.split(".")[0] == "drf" and n != "drf._fastpath"]:
+            del sys.modules[name]
+        sys.modules.update(ours)
+
+
+@pytest.fixture(scope="session")
+def twins() -> tuple[ModuleType, ModuleType]:
+    """Two whole packages `drf`, on the pure and on the compiled kernel, to be driven in lock-step."""
+    if os.environ.get("DRF_BUILD") == "pure" or _no_compiler():
+        pytest.skip("built without the compiled kernel")
+    return _loaded_on("pure"), _loaded_on("fast")

@@ -77,10 +77,11 @@ class Allocator:
     ``policy`` is a name or an object. ``interval``: seconds between runs over all agents, None for none. ``react``:
     ``"event"`` makes whatever frees an agent or asks for it a candidate of the next `run`, ``"interval"`` only what
     does so in Mesos. ``offer``: ``"agent"`` (all that is free there) or ``"demand"`` (what the shapes given to
-    `request` can use, so that an agent is shared within one run). ``agent_order``: ``"random"`` (seeded) or ``"id"``.
-    ``min_allocatable``: a list of amounts of which an offer must reach one; default: anything is offered to anybody.
-    ``exclude``: resources that do not count for shares. ``like="mesos"`` sets Mesos's defaults of these; what is given
-    beside it wins. ``space`` sets the units. One allocator belongs to one thread, or to your lock; it reads no clock.
+    `request` can use, so that an agent is shared within one run). ``agent_order``: ``"random"`` (seeded), ``"id"``,
+    ``"pack"`` (agents with the least free first, so that large holes stay) or ``"spread"``. ``min_allocatable``: a list
+    of amounts of which an offer must reach one; default: anything is offered to anybody. ``exclude``: resources that do
+    not count for shares. ``like="mesos"`` sets Mesos's defaults of these; what is given beside it wins. ``space`` sets
+    the units. One allocator belongs to one thread, or to your lock; it reads no clock.
     """
 
     def __init__(

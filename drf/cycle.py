@@ -85,7 +85,7 @@ class Cycle:
             self._ledger.offer((framework, role), agent.name, amount)
             self._requests.offer(framework, role, ask.shape)
             self._ranking.allocated(framework, role, amount)
-            self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
+            self._tell_waiting(framework, role)
             total, tasks = cut.get((role, framework), (None, {}))
             tasks[ask.shape] = tasks.get(ask.shape, 0) + 1
             cut[role, framework] = (amount if total is None else total + amount, tasks)
@@ -99,28 +99,56 @@ class Cycle:
         cut: dict[tuple[str, str], tuple[Resources, dict[Shape, int]]],
         done: set[tuple[str, str]],
     ) -> tuple[str, str, Ask] | None:
-        for role, framework in self._turns():
-            if (role, framework) in done:
-                continue
-            queue = self._requests.get(framework, role)
-            if queue is None:
-                continue
-            key = (framework, role, agent.name)
-            growth, seen = self._unfit.get(key, (-1, 0))
-            if growth != agent.growth:
-                seen = 0
-            if seen < queue.seq:
-                had = cut.get((role, framework))
-                for ask in queue.unmet(seen):
-                    shape = ask.shape
-                    if not shape.resources <= agent.free or not shape.fits_attributes(
-                        agent.attributes
-                    ):
-                        continue
-                    offer = shape.resources if had is None else had[0] + shape.resources
-                    if not self._refusals.blocks(framework, role, agent.name, offer):
+        if not self._ranking.by_waiting:
+            for role, framework in self._turns():
+                if (role, framework) not in done:
+                    ask = self._fitting(role, framework, agent, cut, done)
+                    if ask is not None:
                         return role, framework, ask
-            # Less is free from here on, so what does not fit now will not fit in this agent's turn.
-            self._unfit[key] = (agent.growth, queue.seq)
-            done.add((role, framework))
+            return None
+        # How long a framework has waited counts by the oldest of its tasks that would fit here.
+        asks = {}
+        for role, framework in self._turns():
+            if (role, framework) not in done:
+                ask = self._fitting(role, framework, agent, cut, done)
+                since = None if ask is None else ask.since[ask.offered]
+                self._ranking.waiting(framework, role, since)
+                if ask is not None:
+                    asks[role, framework] = ask
+        first = next((turn for turn in self._turns() if turn in asks), None)
+        for role, framework in asks:
+            self._tell_waiting(framework, role)
+        return None if first is None else (*first, asks[first])
+
+    def _fitting(
+        self,
+        role: str,
+        framework: str,
+        agent: Agent,
+        cut: dict[tuple[str, str], tuple[Resources, dict[Shape, int]]],
+        done: set[tuple[str, str]],
+    ) -> Ask | None:
+        """The framework's oldest ask of which one more task fits."""
+        queue = self._requests.get(framework, role)
+        if queue is None:
+            return None
+        key = (framework, role, agent.name)
+        growth, seen = self._unfit.get(key, (-1, 0))
+        if growth != agent.growth:
+            seen = 0
+        if seen < queue.seq:
+            had = cut.get((role, framework))
+            for ask in queue.unmet(seen):
+                shape = ask.shape
+                if not shape.resources <= agent.free or not shape.fits_attributes(agent.attributes):
+                    continue
+                offer = shape.resources if had is None else had[0] + shape.resources
+                if not self._refusals.blocks(framework, role, agent.name, offer):
+                    return ask
+        # Less is free from here on, so what does not fit now will not fit in this agent's turn.
+        self._unfit[key] = (agent.growth, queue.seq)
+        done.add((role, framework))
         return None
+
+    def _tell_waiting(self, framework: str, role: str) -> None:
+        self._ranking.waiting(framework, role, self._requests.oldest(framework, role))

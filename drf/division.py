@@ -19,7 +19,8 @@ from drf.errors import (
     UnknownName,
 )
 from drf.plugins import Answer, Policy, Problem, Weight, make_policy
-from drf.resources import Resources, check_name, exact_fraction
+from drf.resources import Resources
+from drf.units import check_name, exact_fraction
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ def allocate(
 
     ``capacity`` is name -> amount, or an array (resources,); ``demands`` is user -> name -> amount per task, or
     an array (users, resources); arrays in, arrays out. ``weights`` is one number above 0 a user, or one a user and
-    resource (missing: 1); ``max_tasks`` the most tasks of a user (None: no end). Whole tasks are given one at a time to the user
-    with the lowest share (Ghodsi et al., NSDI 2011, Algorithm 1); ties go to fewer tasks, then to the name (arrays:
-    row), or by ``tie_break``, a list of users, alone. A user whose task does not fit any more is passed over
+    resource (missing: 1); ``max_tasks`` the most tasks of a user (None: no end). Whole tasks are given one at a time to
+    the user with the lowest share (Ghodsi et al., NSDI 2011, Algorithm 1); ties go to fewer tasks, then to the name
+    (arrays: row), or by ``tie_break``, a list of users, alone. A user whose task does not fit any more is passed over
     (``on_blocked="skip"``) or ends it (``"stop"``). With ``divisible=True`` the shares are filled to the exact
     fractions, given as floats or, with ``exact=True``, as `Fraction`. ``steps=True`` records each task given.
 

@@ -19,7 +19,7 @@ from drf.errors import (
     UnknownName,
 )
 from drf.filters import Refusal, Refusals
-from drf.ledger import Ledger
+from drf.ledger import Agent, Ledger
 from drf.plugins import Grant, Policy, make_policy
 from drf.ranking import Ranking
 from drf.requests import Requests
@@ -59,7 +59,8 @@ class HierarchicalAllocator:
     ``interval``: seconds between runs over all agents, None for none. ``react``: ``"event"`` makes an agent a candidate
     as soon as something on it may fit that did not; ``"interval"`` only where Mesos does (new or activated framework,
     revive, new or changed agent), the rest waits for the interval. ``offer``: ``"agent"`` offers all that is free on an
-    agent, ``"demand"`` what the requested shapes can use. ``agent_order``: ``"random"`` or ``"id"``.
+    agent, ``"demand"`` what the requested shapes can use. ``agent_order``: ``"random"``, ``"id"``, ``"pack"`` (least free
+    first) or ``"spread"`` (most free first), ties by name.
     ``min_allocatable``: amounts of which one must be reached, none: anything is offered.
     """
 
@@ -79,7 +80,7 @@ class HierarchicalAllocator:
         for name, value, allowed in (
             ("react", react, ("event", "interval")),
             ("offer", offer, ("agent", "demand")),
-            ("agent_order", agent_order, ("random", "id")),
+            ("agent_order", agent_order, ("random", "id", "pack", "spread")),
         ):
             if value not in allowed:
                 raise InvalidOption(f"{name} is {value!r}; it is one of {', '.join(allowed)}")
@@ -96,7 +97,7 @@ class HierarchicalAllocator:
         self._interval = interval
         self._eager = react == "event"
         self._whole = offer == "agent"
-        self._shuffled = agent_order == "random"
+        self._agent_order = agent_order
         self._min_allocatable = tuple(min_allocatable)
         self._random = SplitMix64(seed)
         self._ledger = Ledger()
@@ -140,7 +141,7 @@ class HierarchicalAllocator:
         *,
         attributes: Mapping[str, str] | None = None,
     ) -> None:
-        """Replace the total (it may shrink below what is out), the attributes, or both; a candidate if changed.
+        """Replace total (it may shrink below what is out), attributes, or both; a candidate if changed.
 
         Changed attributes end the refusals of that agent. Raises UnknownName, InvalidQuantity.
         """
@@ -368,15 +369,13 @@ class HierarchicalAllocator:
     def run(self) -> list[Grant]:
         """Decide over the candidates, over all agents where that is due; O(candidates x frameworks) at worst."""
         agents = self._ledger.agents
-        if self._tick_due or self._all:
-            chosen = sorted(agents)
-        else:
-            chosen = sorted(name for name in self._candidates if name in agents)
+        every = self._tick_due or self._all
+        names = agents if every else (name for name in self._candidates if name in agents)
+        chosen = [agents[name] for name in sorted(names)]
         self._tick_due = self._all = False
         self._candidates.clear()
-        if self._shuffled:
-            self._random.shuffle(chosen)
-        grants = self._cycle.run([agents[name] for name in chosen], whole=self._whole)
+        self._arrange(chosen)
+        grants = self._cycle.run(chosen, whole=self._whole)
         self._fire()
         return grants
 
@@ -461,6 +460,23 @@ class HierarchicalAllocator:
         for role in record.roles:
             listed = record.active and role not in record.suppressed
             self._ranking.set_active(record.name, role, listed)
+
+    def _arrange(self, agents: list[Agent]) -> None:
+        """Put agents, given by name, in the order in which they are visited."""
+        if self._agent_order == "random":
+            self._random.shuffle(agents)
+        elif self._agent_order == "pack":
+            agents.sort(key=self._room)
+        elif self._agent_order == "spread":
+            agents.sort(key=self._room, reverse=True)
+
+    def _room(self, agent: Agent) -> float:
+        """How much is free there: its parts of the cluster's totals, added up."""
+        total = self._total.units
+        room = 0.0
+        for name, units in agent.free.units.items():
+            room += units / total[name]
+        return room
 
     def _minimum(self, framework: str) -> Sequence[Resources]:
         own = self._frameworks[framework].min_allocatable

@@ -85,8 +85,9 @@ class Policy(Protocol):
     """A rule that orders clients, divides a pool, or both. Derive from it to take what you do not write from here.
 
     ``modes`` says which of ``"order"`` and ``"divide"`` it can do; asking for the other raises NotSupported.
-    ``stale_on`` says what changes a client's key besides its own grants, weight and requests: ``"total"`` (what there
-    is), ``"others"`` (what other clients do), ``"time"`` (every question). ``kernel`` names a compiled kernel that
+    ``stale_on`` says what changes a client's key besides its own grants and weight: ``"total"`` (what there
+    is), ``"waiting"`` (since when its oldest task waits), ``"others"`` (what other clients do), ``"time"`` (every
+    question). ``kernel`` names a compiled kernel that
     decides the same (``"drf"``: the share of the resources that `counts` names), or is None.
     """
 

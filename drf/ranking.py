@@ -28,6 +28,7 @@ class Ranking:
         self._weights: dict[str, float] = {}
         self._total = Resources(space=space)
         self._now = 0.0
+        self.by_waiting = "waiting" in policy.stale_on
         self.roles = self._sorter()
         self._frameworks: dict[str, Sorter] = {}
         self._late: dict[str, None] = {}  # roles whose sorter has not seen the last total
@@ -110,8 +111,8 @@ class Ranking:
         self._frameworks[role].unallocated(framework, amount)
 
     def waiting(self, framework: str, role: str, since: float | None) -> None:
-        """Since when the framework waits for a task; O(frameworks of the role) where the policy goes by keys."""
-        if self._policy.kernel is not None:
+        """Since when the framework waits for a task; O(frameworks of the role) where the policy goes by it."""
+        if not self.by_waiting:
             return
         waits = self._since.setdefault(role, {})
         if since is None:

@@ -2,168 +2,50 @@
 
 Scalars are whole numbers of a small unit (thousandths by default, one rule per resource name in a `ResourceSpace`), so
 that adding and taking away never drifts. Ranges (ports) and sets (zones) are carried along beside them; only scalars
-count for shares.
+count for shares. Objects that are reserved, revocable, shared or special disks are kept apart from plain ones.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
-from numbers import Rational, Real
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from drf.errors import InvalidName, InvalidOption, InvalidQuantity, Overcommit
+from drf.errors import InvalidOption, InvalidQuantity, Overcommit
+from drf.notation import (
+    entries,
+    item_from_json,
+    item_text,
+    item_to_json,
+    json_value,
+    to_value,
+    value_text,
+)
+from drf.tags import PLAIN, Tag, is_allocatable_to
+from drf.units import DEFAULT_SPACE as DEFAULT_SPACE
+from drf.units import LIMIT as LIMIT
+from drf.units import Amount, check_name, decimal_text
+from drf.units import ResourceSpace as ResourceSpace
+from drf.values import (
+    Item,
+    Value,
+    count,
+    cut,
+    is_scalar,
+    join,
+    keep,
+    kept_contains,
+    kept_less,
+    kept_quantity,
+    kept_sum,
+)
 
-LIMIT = 1 << 53
-"""The most units of a resource, of one amount or of a whole cluster: below it Python and C agree to the bit."""
-
-Ranges: TypeAlias = tuple[tuple[int, int], ...]
-Value: TypeAlias = "Ranges | frozenset[str]"
-Amount: TypeAlias = "int | float"
 ResourcesLike: TypeAlias = "Resources | str | Mapping[str, Any]"
-
-_NAME = re.compile(r"[^\s:;,(){}\[\]]+")
-_RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
-
-
-class ResourceSpace:
-    """How many units make 1 of each resource: ``scale`` by name, ``default`` for every other name.
-
-    >>> space = ResourceSpace(scale={"mem": 1})     # whole MiB; all else in thousandths
-    >>> space.scale("mem"), space.scale("cpus")
-    (1, 1000)
-    >>> space.to_units("cpus", 0.5)
-    500
-    """
-
-    __slots__ = ("_default", "_scale")
-
-    def __init__(self, scale: Mapping[str, int] | None = None, *, default: int = 1000) -> None:
-        self._scale = dict(scale or {})
-        self._default = default
-        for name, value in [("default", default), *self._scale.items()]:
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LIMIT:
-                raise InvalidOption(
-                    f"scale of {name} is {value!r}; it must be a whole number of units per 1, "
-                    f"from 1 to 2**53"
-                )
-
-    def scale(self, name: str) -> int:
-        """Units in 1 of the resource; O(1)."""
-        return self._scale.get(name, self._default)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ResourceSpace):
-            return NotImplemented
-        return self._default == other._default and self._scale == other._scale
-
-    def __hash__(self) -> int:
-        return hash((self._default, frozenset(self._scale.items())))
-
-    def __repr__(self) -> str:
-        return f"ResourceSpace({self._scale!r}, default={self._default})"
-
-    def to_units(self, name: str, amount: object) -> int:
-        """The amount in units, rounded half away from zero; O(1).
-
-        Raises InvalidQuantity where it is negative, not finite, not a number, above 2**53 units, or so small that it
-        would round to 0.
-        """
-        scale = self.scale(name)
-        if type(amount) is int:
-            units = amount * scale
-        else:
-            units = _rounded(name, amount, scale)
-        if not 0 <= units <= LIMIT:
-            what = "is negative" if units < 0 else f"is above the limit of {LIMIT // scale}"
-            raise InvalidQuantity(
-                f"{name}: {amount} {what}; amounts go from 0 to 2**53 units of 1/{scale}"
-            )
-        return units
-
-    def to_amount(self, name: str, units: int) -> Amount:
-        """The amount that so many units are, a whole number where it is one; O(1)."""
-        scale = self.scale(name)
-        whole, rest = divmod(units, scale)
-        return units / scale if rest else whole
-
-
-DEFAULT_SPACE = ResourceSpace()
-"""Thousandths of everything."""
-
-
-def _rounded(name: str, amount: object, scale: int) -> int:
-    """The slow way in: decimal text for floats, so that 0.0005 is a half and not a hair less."""
-    if isinstance(amount, bool) or not isinstance(amount, (Real, Decimal)):
-        raise InvalidQuantity(
-            f"{name}: {amount!r} is not a number; give an int, float, Fraction or Decimal"
-        )
-    if not isinstance(amount, Rational) and not math.isfinite(amount):
-        raise InvalidQuantity(f"{name}: {amount} is not finite; amounts are finite and at least 0")
-    if isinstance(amount, Rational):
-        exact = Fraction(int(amount.numerator), int(amount.denominator)) * scale
-        units = int((abs(exact) + Fraction(1, 2)) // 1)
-        negative = exact < 0
-    else:
-        text = amount if isinstance(amount, Decimal) else Decimal(repr(float(amount)))
-        if text.adjusted() > 40:
-            raise InvalidQuantity(f"{name}: {amount} is above the limit of {LIMIT // scale}")
-        scaled = text * scale
-        units = int(abs(scaled).to_integral_value(ROUND_HALF_UP))
-        negative = scaled < 0
-    if units == 0 and amount != 0:
-        raise InvalidQuantity(
-            f"{name}: {amount} rounds to 0 in units of 1/{scale}; "
-            f"set a finer unit with ResourceSpace(scale={{{name!r}: ...}})"
-        )
-    return -units if negative else units
-
-
-def exact_fraction(name: str, amount: object) -> Fraction:
-    """The amount as a fraction, a float by its shortest decimal text (0.1 is 1/10); O(1).
-
-    Raises InvalidQuantity where it is negative, not finite or not a number.
-    """
-    value: Fraction | None = None
-    if isinstance(amount, str):
-        try:
-            value = Fraction(amount)
-        except (ValueError, ZeroDivisionError):
-            value = None
-    elif isinstance(amount, bool):
-        value = None
-    elif isinstance(amount, Rational):
-        value = Fraction(int(amount.numerator), int(amount.denominator))
-    elif isinstance(amount, (Real, Decimal)):
-        if not math.isfinite(amount):
-            raise InvalidQuantity(
-                f"{name}: {amount} is not finite; amounts are finite and at least 0"
-            )
-        value = Fraction(amount if isinstance(amount, Decimal) else repr(float(amount)))
-    if value is None:
-        raise InvalidQuantity(
-            f"{name}: {amount!r} is not a number; give an int, float, Fraction or Decimal"
-        )
-    if value < 0:
-        raise InvalidQuantity(f"{name}: {amount} is negative; amounts are finite and at least 0")
-    return value
-
-
-def check_name(name: object) -> str:
-    """The resource name, or InvalidName."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidName(
-            f"resource name {name!r} is malformed; it is text without spaces and without any of : ; , ( ) {{ }} [ ]"
-        )
-    return name
 
 
 class Resources:
-    """Immutable, exact quantities by resource name: scalars, ranges and sets.
+    """Immutable, exact quantities by resource name: scalars, ranges, sets, and what is reserved, revocable or shared.
 
     >>> r = Resources("cpus:4;mem:8192;ports:[31000-32000]")
     >>> r["cpus"], r["ports"]
@@ -172,16 +54,19 @@ class Resources:
     'cpus:3.5;mem:8192;ports:[31000-32000]'
     >>> Resources("cpus:2") <= r
     True
+    >>> Resources("cpus(ads):2;cpus:1").quantity("cpus")     # 2 of the 3 are reserved to role ads
+    3
 
     An absent name means none of it, zeros are not kept, negative amounts do not exist, nothing is unlimited. Amounts
-    are rounded to the unit of ``space``, half away from zero. Each operation costs O(names). Raises InvalidQuantity,
-    InvalidName.
+    are rounded to the unit of ``space``, half away from zero. Mapping access and iteration speak of plain objects;
+    `objects` lists all, `quantity` adds up. Each operation costs O(names). Raises InvalidQuantity, InvalidName.
     """
 
-    __slots__ = ("_hash", "_others", "_units", "memo", "space")
+    __slots__ = ("_hash", "_others", "_tagged", "_units", "memo", "space")
 
     _units: dict[str, int]
     _others: dict[str, Value]
+    _tagged: dict[tuple[str, Tag], Any]
     space: ResourceSpace
     memo: Any
 
@@ -192,45 +77,55 @@ class Resources:
         self.memo = (
             None  # what a sorter keeps of it, so that a vector that comes again is not parsed again
         )
-        if isinstance(what, Resources):
-            if space is None or space == what.space:
-                self._units, self._others, self.space = what._units, what._others, what.space
-            else:
-                self.space = space
-                self._units = {
-                    n: space.to_units(n, Fraction(q, what.space.scale(n)))
-                    for n, q in what._units.items()
-                }
-                self._others = what._others
+        if isinstance(what, Resources) and (space is None or space == what.space):
+            self._units, self._others, self._tagged = what._units, what._others, what._tagged
+            self.space = what.space
             return
         self.space = space or DEFAULT_SPACE
-        self._units, self._others = {}, {}
-        for name, value in _entries(what):
-            self._put(check_name(name), value)
+        self._units, self._others, self._tagged = {}, {}, {}
+        if isinstance(what, Resources):
+            for item in what.objects():
+                if isinstance(item.value, int):
+                    exact = Fraction(item.value, what.space.scale(item.name))
+                    item = item._replace(value=self.space.to_units(item.name, exact))
+                self._add(item)
+            return
+        seen = set()
+        for name, tag, value in entries(what):
+            known = check_name(name)
+            if (known, tag) in seen:
+                raise InvalidQuantity(f"{known} is given twice; add the amounts up first")
+            seen.add((known, tag))
+            found = to_value(known, value, self.space)
+            if found:
+                self._add(Item(known, found, tag))
 
-    def _put(self, name: str, value: object) -> None:
-        if name in self._units or name in self._others:
-            raise InvalidQuantity(f"{name} is given twice; add the amounts up first")
-        if isinstance(value, (frozenset, set)):
-            if not all(isinstance(v, str) and v for v in value):
-                raise InvalidQuantity(f"{name}: {sorted(map(repr, value))} is not a set of words")
-            if value:
-                self._others[name] = frozenset(value)
-        elif isinstance(value, (list, tuple)):
-            if value:
-                self._others[name] = _merged(name, value)
+    def _add(self, item: Item) -> None:
+        """Enter an object into dictionaries that nobody shares yet."""
+        name, value, tag, _ = item
+        if tag != PLAIN:
+            key = (name, tag)
+            held = keep(item)
+            self._tagged[key] = (
+                kept_sum(tag, self._tagged[key], held) if key in self._tagged else held
+            )
+        elif isinstance(value, int):
+            self._units[name] = self._units.get(name, 0) + value
         else:
-            units = self.space.to_units(name, value)
-            if units:
-                self._units[name] = units
+            self._others[name] = join(self._others[name], value) if name in self._others else value
 
     @classmethod
     def _of(
-        cls, units: dict[str, int], others: dict[str, Value], space: ResourceSpace
+        cls,
+        units: dict[str, int],
+        others: dict[str, Value],
+        space: ResourceSpace,
+        tagged: dict[tuple[str, Tag], Any],
     ) -> Resources:
         """Trusted parts, no zeros among them."""
         new = object.__new__(cls)
-        new._units, new._others, new.space, new._hash, new.memo = units, others, space, None, None
+        new._units, new._others, new._tagged, new.space = units, others, tagged, space
+        new._hash = new.memo = None
         return new
 
     @classmethod
@@ -246,17 +141,123 @@ class Resources:
             check_name(name)
             if isinstance(q, bool) or not isinstance(q, int) or not 0 <= q <= LIMIT:
                 raise InvalidQuantity(f"{name}: {q!r} units; give a whole number from 0 to 2**53")
-        return cls._of({n: q for n, q in units.items() if q}, {}, space or DEFAULT_SPACE)
+        return cls._of({n: q for n, q in units.items() if q}, {}, space or DEFAULT_SPACE, {})
+
+    @classmethod
+    def of_items(cls, items: Iterable[Item], *, space: ResourceSpace | None = None) -> Resources:
+        """Objects put together: equal ones add up, shared ones count copies; O(objects).
+
+        >>> from drf.tags import Disk
+        >>> two = Item("disk", 5000, Tag(disk=Disk("MOUNT")))
+        >>> len(list(Resources.of_items([two, two]).objects()))      # MOUNT disks never merge
+        2
+        """
+        new = cls(space=space)
+        for item in items:
+            if item.value:
+                new._add(item)
+        return new
+
+    @classmethod
+    def from_json(cls, what: Any, *, space: ResourceSpace | None = None) -> Resources:
+        """From text, a mapping of names to amounts, or a list of objects with ``name``, ``value`` and what they carry.
+
+        >>> Resources.from_json([{"name": "cpus", "value": 2, "revocable": True}])
+        Resources('cpus{revocable}:2')
+
+        Zeros are dropped; O(objects). Raises InvalidQuantity, InvalidName.
+        """
+        if not isinstance(what, (list, tuple)):
+            return cls(what, space=space)
+        space = space or DEFAULT_SPACE
+        return cls.of_items((item_from_json(entry, space) for entry in what), space=space)
+
+    def to_json(self) -> Any:
+        """What `from_json` reads: a mapping where everything is plain, else a list of objects; O(objects)."""
+        if not self._tagged:
+            return {name: json_value(value) for name, value in self.items()}
+        return [item_to_json(item, self.space) for item in self.objects()]
+
+    def objects(self) -> Iterator[Item]:
+        """Every resource object, plain ones first; O(objects)."""
+        for name, units in self._units.items():
+            yield Item(name, units)
+        for name, value in self._others.items():
+            yield Item(name, value)
+        for (name, tag), held in self._tagged.items():
+            if tag.shared:
+                for units, copies in held:
+                    yield Item(name, units, tag, copies)
+            elif tag.fixed:
+                for units in held:
+                    yield Item(name, units, tag)
+            else:
+                yield Item(name, held, tag)
+
+    def split(self, wanted: Callable[[str, Tag, bool], bool]) -> Resources:
+        """Those objects whose name and tag, and whether they are scalars, are wanted; O(names)."""
+        return Resources._of(
+            {n: q for n, q in self._units.items() if wanted(n, PLAIN, True)},
+            {n: v for n, v in self._others.items() if wanted(n, PLAIN, False)},
+            self.space,
+            {
+                (name, tag): held
+                for (name, tag), held in self._tagged.items()
+                if wanted(name, tag, is_scalar(tag, held))
+            },
+        )
+
+    def allocatable_to(self, role: str) -> Resources:
+        """What may go to the role: unreserved, reserved to it or to an ancestor of it; O(names)."""
+        if not self._tagged:
+            return self
+        return self.split(lambda name, tag, scalar: is_allocatable_to(tag.owner, role))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is reserved, revocable, shared or a special disk; O(1)."""
+        return not self._tagged
 
     @property
     def units(self) -> Mapping[str, int]:
-        """The scalars in units, by name; read only; O(1)."""
+        """The plain scalars in units, by name; read only; O(1)."""
         return MappingProxyType(self._units)
 
     @property
     def scalars(self) -> Resources:
-        """The scalars alone; O(1)."""
-        return self if not self._others else Resources._of(self._units, {}, self.space)
+        """The plain scalars alone; O(1)."""
+        if not self._others and not self._tagged:
+            return self
+        return Resources._of(self._units, {}, self.space, {})
+
+    @property
+    def shared(self) -> Resources:
+        """The shared objects alone; O(names)."""
+        if not self._tagged:
+            return Resources(space=self.space)
+        return self.split(lambda name, tag, scalar: tag.shared)
+
+    def quantities(self) -> Mapping[str, int]:
+        """All scalars in units by name, whatever they carry, shared ones once; O(names)."""
+        if not self._tagged:
+            return self._units
+        out = dict(self._units)
+        for (name, tag), held in self._tagged.items():
+            if is_scalar(tag, held):
+                out[name] = out.get(name, 0) + kept_quantity(tag, held)
+        return out
+
+    def quantity(self, name: str) -> Amount:
+        """All of a name: amounts of scalars, whatever they carry, numbers of values of ranges and sets; O(names)."""
+        units = self._units.get(name, 0)
+        values = count(self._others[name]) if name in self._others else 0
+        for (other, tag), held in self._tagged.items():
+            if other == name:
+                if is_scalar(tag, held):
+                    units += kept_quantity(tag, held)
+                else:
+                    values += kept_quantity(tag, held)
+        return values + self.space.to_amount(name, units)
 
     def __getitem__(self, name: str) -> Amount | Value:
         if name in self._units:
@@ -275,10 +276,10 @@ class Resources:
         yield from self._others
 
     def __len__(self) -> int:
-        return len(self._units) + len(self._others)
+        return len(self._units) + len(self._others) + len(self._tagged)
 
     def items(self) -> Iterator[tuple[str, Amount | Value]]:
-        """Name and amount of each entry; O(names)."""
+        """Name and amount of each plain entry; O(names)."""
         return ((name, self[name]) for name in self)
 
     def __eq__(self, other: object) -> bool:
@@ -289,12 +290,14 @@ class Resources:
         return (
             self._units == other._units
             and self._others == other._others
+            and self._tagged == other._tagged
             and (self.space is other.space or self.space == other.space)
         )
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash((frozenset(self._units.items()), frozenset(self._others.items())))
+            parts = (self._units, self._others, self._tagged)
+            self._hash = hash(tuple(frozenset(part.items()) for part in parts))
         return self._hash
 
     def _peer(self, other: Resources) -> None:
@@ -317,8 +320,13 @@ class Resources:
         if other._others:
             others = others.copy()
             for name, value in other._others.items():
-                others[name] = _join(others[name], value) if name in others else value
-        return Resources._of(units, others, self.space)
+                others[name] = join(others[name], value) if name in others else value
+        tagged = self._tagged
+        if other._tagged:
+            tagged = tagged.copy()
+            for key, held in other._tagged.items():
+                tagged[key] = kept_sum(key[1], tagged[key], held) if key in tagged else held
+        return Resources._of(units, others, self.space, tagged)
 
     def __sub__(self, other: Resources) -> Resources:
         if not other <= self:
@@ -326,7 +334,10 @@ class Resources:
         return self.minus(other)
 
     def minus(self, other: Resources) -> Resources:
-        """What is left after taking away as much of ``other`` as is there; O(names)."""
+        """What is left after taking away as much of ``other`` as is there; O(names).
+
+        An indivisible object goes if an equal one is named, a shared one loses copies.
+        """
         self._peer(other)
         units = self._units.copy()
         for name, q in other._units.items():
@@ -339,25 +350,35 @@ class Resources:
         if others and other._others:
             others = {}
             for name, value in self._others.items():
-                rest = _cut(value, other._others[name]) if name in other._others else value
+                rest = cut(value, other._others[name]) if name in other._others else value
                 if rest:
                     others[name] = rest
-        return Resources._of(units, others, self.space)
+        tagged = self._tagged
+        if tagged and other._tagged:
+            tagged = {}
+            for key, held in self._tagged.items():
+                if key in other._tagged:
+                    held = kept_less(key[1], held, other._tagged[key])
+                if held:
+                    tagged[key] = held
+        return Resources._of(units, others, self.space, tagged)
 
     def __mul__(self, times: int) -> Resources:
         if isinstance(times, bool) or not isinstance(times, int) or times < 0:
             raise InvalidQuantity(
                 f"{self} times {times!r}; give a whole number of times, 0 or more"
             )
-        if times != 1 and self._others:
-            raise InvalidQuantity(f"{self} times {times}; ranges and sets cannot be multiplied")
-        if times and any(q > LIMIT // times for q in self._units.values()):
+        if times == 1:
+            return self
+        if self._others or self._tagged:
+            raise InvalidQuantity(
+                f"{self} times {times}; ranges, sets and objects with a tag cannot be multiplied"
+            )
+        if times == 0:
+            return Resources(space=self.space)
+        if any(q > LIMIT // times for q in self._units.values()):
             raise InvalidQuantity(f"{self} times {times} is above the limit of 2**53 units")
-        return Resources._of(
-            {n: q * times for n, q in self._units.items()} if times else {},
-            self._others if times else {},
-            self.space,
-        )
+        return Resources._of({n: q * times for n, q in self._units.items()}, {}, self.space, {})
 
     __rmul__ = __mul__
 
@@ -368,141 +389,30 @@ class Resources:
         for name, q in self._units.items():
             if q > there.get(name, 0):
                 return False
-        return not self._others or all(
-            n in other._others and not _cut(v, other._others[n]) for n, v in self._others.items()
+        if self._others and not all(
+            n in other._others and not cut(v, other._others[n]) for n, v in self._others.items()
+        ):
+            return False
+        return not self._tagged or all(
+            key in other._tagged and kept_contains(key[1], other._tagged[key], held)
+            for key, held in self._tagged.items()
         )
 
     def __ge__(self, other: Resources) -> bool:
         return other <= self
 
-    def quantity(self, name: str) -> Amount:
-        """How much of a name: the amount of a scalar, the number of values of a range or set, 0 if absent; O(1)."""
-        if name in self._units:
-            return self.space.to_amount(name, self._units[name])
-        value = self._others.get(name, ())
-        return len(value) if isinstance(value, frozenset) else sum(b - a + 1 for a, b in value)
-
     def __str__(self) -> str:
-        parts = [f"{n}:{_decimal(q, self.space.scale(n))}" for n, q in self._units.items()]
-        for name, value in self._others.items():
-            if isinstance(value, frozenset):
-                parts.append(f"{name}:{{{','.join(sorted(value))}}}")
-            else:
-                parts.append(f"{name}:[{', '.join(f'{a}-{b}' for a, b in value)}]")
+        parts = [f"{n}:{decimal_text(q, self.space.scale(n))}" for n, q in self._units.items()]
+        parts += [f"{name}:{value_text(value)}" for name, value in self._others.items()]
+        if self._tagged:
+            parts += [item_text(item, self.space) for item in self.objects() if item.tag != PLAIN]
         return ";".join(parts)
 
     def __repr__(self) -> str:
         return f"Resources({str(self)!r})"
 
     def __reduce__(self) -> Any:
-        return _rebuilt, (self._units, self._others, self.space)
-
-
-def _rebuilt(units: dict[str, int], others: dict[str, Value], space: ResourceSpace) -> Resources:
-    return Resources._of(units, others, space)
-
-
-def _decimal(units: int, scale: int) -> str:
-    whole, rest = divmod(units, scale)
-    if not rest:
-        return str(whole)
-    if 10 ** (len(str(scale)) - 1) == scale:
-        return f"{whole}.{rest:0{len(str(scale)) - 1}d}".rstrip("0")
-    return repr(units / scale)
-
-
-def _entries(what: str | Mapping[str, Any] | None) -> Iterable[tuple[object, object]]:
-    if what is None:
-        return []
-    if isinstance(what, Mapping):
-        return what.items()
-    if isinstance(what, str):
-        return _parsed(what)
-    raise InvalidQuantity(
-        f"{what!r} is not a set of resources; give text like 'cpus:4;mem:8192' or a mapping of names to amounts"
-    )
-
-
-def _parsed(text: str) -> Iterator[tuple[str, object]]:
-    for part in text.split(";"):
-        if not part.strip():
-            continue
-        name, colon, value = (p.strip() for p in part.partition(":"))
-        if not colon:
-            raise InvalidQuantity(
-                f"{part.strip()!r} in {text!r} is malformed; write name:amount, parts split by ';'"
-            )
-        if value.startswith("[") and value.endswith("]"):
-            found = [_RANGE.fullmatch(r) for r in value[1:-1].split(",")]
-            if not all(found):
-                raise InvalidQuantity(
-                    f"{name}: {value} is malformed; write ranges as [31000-31999, 32005-32005]"
-                )
-            yield name, [(int(m[1]), int(m[2])) for m in found if m]
-        elif value.startswith("{") and value.endswith("}"):
-            yield name, {v.strip() for v in value[1:-1].split(",") if v.strip()}
-        else:
-            try:
-                yield name, Decimal(value)
-            except ArithmeticError:
-                raise InvalidQuantity(
-                    f"{name}: {value!r} is not a number, [ranges] or {{set}}"
-                ) from None
-
-
-def _merged(name: str, ranges: Iterable[Any]) -> Ranges:
-    """Ranges in order, touching and overlapping ones joined."""
-    out: list[tuple[int, int]] = []
-    pairs = []
-    for pair in ranges:
-        if not (
-            isinstance(pair, (tuple, list)) and len(pair) == 2 and all(type(v) is int for v in pair)
-        ):
-            raise InvalidQuantity(
-                f"{name}: {pair!r} is not a range; give (begin, end), both included"
-            )
-        if not 0 <= pair[0] <= pair[1] <= LIMIT:
-            raise InvalidQuantity(
-                f"{name}: [{pair[0]}-{pair[1]}] is not a range; 0 <= begin <= end <= 2**53"
-            )
-        pairs.append((pair[0], pair[1]))
-    for begin, end in sorted(pairs):
-        if out and begin <= out[-1][1] + 1:
-            out[-1] = (out[-1][0], max(out[-1][1], end))
-        else:
-            out.append((begin, end))
-    return tuple(out)
-
-
-def _join(a: Value, b: Value) -> Value:
-    if isinstance(a, frozenset) and isinstance(b, frozenset):
-        return a | b
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        return _merged("ranges", a + b)
-    raise InvalidQuantity(
-        f"{a!r} and {b!r} are of one name but of two kinds; a name is a scalar, ranges or a set"
-    )
-
-
-def _cut(a: Value, b: Value) -> Value:
-    """What of ``a`` is not in ``b``."""
-    if isinstance(a, frozenset) and isinstance(b, frozenset):
-        return a - b
-    if not isinstance(a, tuple) or not isinstance(b, tuple):
-        return a
-    out: list[tuple[int, int]] = []
-    for begin, end in a:
-        for cut_begin, cut_end in b:
-            if cut_end < begin or cut_begin > end:
-                continue
-            if cut_begin > begin:
-                out.append((begin, cut_begin - 1))
-            begin = cut_end + 1
-            if begin > end:
-                break
-        if begin <= end:
-            out.append((begin, end))
-    return tuple(out)
+        return Resources._of, (self._units, self._others, self.space, self._tagged)
 
 
 class Shape(NamedTuple):

@@ -25,7 +25,8 @@ from drf.errors import (
     UnknownName,
 )
 from drf.plugins import Policy, make_policy
-from drf.resources import LIMIT, Resources, ResourcesLike, ResourceSpace, check_name
+from drf.resources import Resources, ResourcesLike
+from drf.units import LIMIT, ResourceSpace, check_name
 
 if TYPE_CHECKING:
     from sortedcontainers import SortedList
