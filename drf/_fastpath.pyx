@@ -6,7 +6,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcmp, memmove, memset
 
-KERNEL = 1
+KERNEL = 2
 
 cdef enum:
     LOAD = 256
@@ -62,7 +62,8 @@ cdef class Order:
     """
 
     cdef readonly object _owner          # what vectors made for this order carry
-    cdef public bint _tracked            # whether the wrapper was ever told on which agent something is
+    cdef public bint _apart              # whether the wrapper carries out `allocated` and `unallocated` itself
+    cdef public bint _nested             # whether entries are nodes of a tree, so that the wrapper finds the next client
     cdef dict _rows
     cdef list _free
     cdef list _names
@@ -128,7 +129,10 @@ cdef class Order:
     def _overflown(self, client, vector):
         raise NotImplementedError
 
-    def _on_agent(self, client, vector, agent, sign):
+    def _moved(self, client, resources, agent, sign):
+        raise NotImplementedError
+
+    def _descended(self):
         raise NotImplementedError
 
     # -- the three verbs of the hot path
@@ -139,6 +143,8 @@ cdef class Order:
         O(clients log clients) once after a total changed.
         """
         cdef int row
+        if self._nested:
+            return self._descended()
         if self.stale:
             self._rebuild()
         if self.block_count == 0:
@@ -156,7 +162,11 @@ cdef class Order:
         cdef Vector vector
         cdef Py_ssize_t j
         cdef long long *held
-        cdef int row = self.row_of(client)
+        cdef int row
+        if self._apart or agent is not None:
+            self._moved(client, resources, agent, 1)
+            return
+        row = self.row_of(client)
         if row < 0:
             self._unknown(client)
             return
@@ -169,8 +179,6 @@ cdef class Order:
             if held[j] + vector.units[j] > LIMIT:
                 self._overflown(client, vector)
                 return
-        if agent is not None or self._tracked:
-            self._on_agent(client, vector, agent, 1)
         self.unplace(row)
         for j in range(vector.size):
             held[j] += vector.units[j]
@@ -185,7 +193,11 @@ cdef class Order:
         cdef Vector vector
         cdef Py_ssize_t j
         cdef long long *held
-        cdef int row = self.row_of(client)
+        cdef int row
+        if self._apart or agent is not None:
+            self._moved(client, resources, agent, -1)
+            return
+        row = self.row_of(client)
         if row < 0:
             self._unknown(client)
             return
@@ -198,8 +210,6 @@ cdef class Order:
             if held[j] < vector.units[j]:
                 self._overdrawn(client, vector)
                 return
-        if agent is not None or self._tracked:
-            self._on_agent(client, vector, agent, -1)
         self.unplace(row)
         for j in range(vector.size):
             held[j] -= vector.units[j]
@@ -372,6 +382,25 @@ cdef class Order:
 
     def _get_totals(self):
         return tuple([self.totals[j] for j in range(self.columns)])
+
+    def _charge(self, str name, Vector vector, int sign, int grants):
+        cdef int row = self._rows[name]
+        cdef long long *held = self.held + row * self.width
+        cdef Py_ssize_t j
+        self.unplace(row)
+        for j in range(vector.size):
+            held[j] += sign * vector.units[j]
+        self.counts[row] += grants
+        self.place(row)
+
+    def _set_state(self, str name, tuple held, long long grants):
+        cdef int row = self._rows[name]
+        cdef Py_ssize_t j
+        self.unplace(row)
+        for j in range(<Py_ssize_t>len(held)):
+            self.held[row * self.width + j] = held[j]
+        self.counts[row] = grants
+        self.place(row)
 
     def _shift(self, str name, Vector old, Vector new):
         cdef int row = self._rows[name]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KERNEL = 1
+KERNEL = 2
 """Both twins carry it; different numbers mean that the compiled one is stale."""
 
 LOAD = 256
@@ -46,7 +46,10 @@ class Order:
 
     def __init__(self) -> None:
         self._owner = object()  # what vectors made for this order carry
-        self._tracked = False  # whether the wrapper was ever told on which agent something is
+        self._apart = False  # whether the wrapper carries out `allocated` and `unallocated` itself
+        self._nested = (
+            False  # whether entries are nodes of a tree, so that the wrapper finds the next client
+        )
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
         self._names: list[str] = []
@@ -76,7 +79,10 @@ class Order:
     def _overflown(self, client: str, vector: Vector) -> Any:
         raise NotImplementedError
 
-    def _on_agent(self, client: str, vector: Vector, agent: str | None, sign: int) -> None:
+    def _moved(self, client: str, resources: object, agent: str | None, sign: int) -> None:
+        raise NotImplementedError
+
+    def _descended(self) -> str | None:
         raise NotImplementedError
 
     # -- the three verbs of the hot path
@@ -86,6 +92,8 @@ class Order:
 
         O(clients log clients) once after a total changed.
         """
+        if self._nested:
+            return self._descended()
         if self._stale:
             self._rebuild()
         if not self._blocks:
@@ -97,6 +105,9 @@ class Order:
 
         Raises UnknownName, InvalidQuantity.
         """
+        if self._apart or agent is not None:
+            self._moved(client, resources, agent, 1)
+            return
         row = self._rows.get(client)
         if row is None:
             self._unknown(client)
@@ -110,8 +121,6 @@ class Order:
             if held[j] + q > LIMIT:
                 self._overflown(client, vector)
                 return
-        if agent is not None or self._tracked:
-            self._on_agent(client, vector, agent, 1)
         self._unplace(row)
         for j, q in enumerate(vector.amounts):
             held[j] += q
@@ -123,6 +132,9 @@ class Order:
 
         Raises UnknownName, Overcommit where it holds less than that.
         """
+        if self._apart or agent is not None:
+            self._moved(client, resources, agent, -1)
+            return
         row = self._rows.get(client)
         if row is None:
             self._unknown(client)
@@ -136,8 +148,6 @@ class Order:
             if held[j] < q:
                 self._overdrawn(client, vector)
                 return
-        if agent is not None or self._tracked:
-            self._on_agent(client, vector, agent, -1)
         self._unplace(row)
         for j, q in enumerate(vector.amounts):
             held[j] -= q
@@ -266,6 +276,23 @@ class Order:
 
     def _get_totals(self) -> tuple[int, ...]:
         return tuple(self._totals)
+
+    def _charge(self, name: str, vector: Vector, sign: int, grants: int) -> None:
+        row = self._rows[name]
+        held = self._held[row]
+        self._unplace(row)
+        for j, q in enumerate(vector.amounts):
+            held[j] += sign * q
+        self._counts[row] += grants
+        self._place(row)
+
+    def _set_state(self, name: str, held: tuple[int, ...], grants: int) -> None:
+        row = self._rows[name]
+        self._unplace(row)
+        for j, q in enumerate(held):
+            self._held[row][j] = q
+        self._counts[row] = grants
+        self._place(row)
 
     def _shift(self, name: str, old: Vector, new: Vector) -> None:
         row = self._rows[name]

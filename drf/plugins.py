@@ -42,6 +42,9 @@ class View(Protocol):
     def weight(self, client: str) -> float | Mapping[str, float]:
         """One weight, or one a resource."""
 
+    def chance(self, client: str) -> float:
+        """One number for the weight: the largest of them, in a tree the part of the whole that its path gives."""
+
     def grants(self, client: str) -> int:
         """How many grants it has had."""
 

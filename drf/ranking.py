@@ -134,7 +134,7 @@ class Ranking:
         self.roles.check()
         for role, sorter in self._frameworks.items():
             sorter.check()
-            held = sum((sorter.held(f) for f in sorter._clients()), Resources(space=self._space))
+            held = sum((sorter.held(f) for f in sorter.clients()), Resources(space=self._space))
             if held != self.roles.held(role):
                 raise InvariantBroken(
                     f"role {role!r} holds {self.roles.held(role)}, its frameworks {held}"

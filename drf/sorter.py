@@ -8,7 +8,8 @@ cost O(clients) more where the policy's keys go stale on others or on time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from drf._backend import Order, Vector
@@ -26,6 +27,7 @@ from drf.errors import (
 )
 from drf.plugins import Policy, make_policy
 from drf.resources import Resources, ResourcesLike
+from drf.tree import Tree
 from drf.units import LIMIT, ResourceSpace, check_name
 
 if TYPE_CHECKING:
@@ -42,6 +44,14 @@ class Sorter(Order):
     >>> s.allocated("B", {"cpus": 3, "mem": 1})     # 3/9 cpus, 1/18 mem: share 1/3
     >>> s.next(), s.share("B")
     ('A', 0.3333333333333333)
+
+    Paths make a tree, in which siblings compete by what is held below them, and each level is fair:
+
+    >>> for name in ("eng/ads", "eng/web", "ops"):
+    ...     s.add(name)
+    >>> s.allocated("eng/ads", {"cpus": 1})         # eng holds 1/9, so ops (0) comes before eng/web
+    >>> s.first(2)
+    ['ops', 'eng/web']
 
     ``policy`` is a name or an object, ``total`` what there is (agents may be added later), ``space`` the units of each
     resource, ``exclude`` names resources that do not count for the share, ``seed`` feeds policies that draw. A
@@ -74,70 +84,95 @@ class Sorter(Order):
         self._random = SplitMix64(seed)
         self._exclude = frozenset(exclude)
         self._columns: dict[str, int] = {}
-        self._base: Resources = Resources(total, space=self.space).scalars
-        self._agents: dict[str, Resources] = {}
+        self._base: Mapping[str, int] = {}
+        self._agents: dict[str, Mapping[str, int]] = {}
         self._total: dict[str, int] = {}
-        self._placed: dict[str, dict[str, dict[str, int]]] = {}
-        self._grow(self._base, 1)
+        self._placed: dict[str, dict[str, Resources]] = {}
+        self._copies: dict[str, dict[str, Resources]] = {}  # node -> agent -> shared objects
+        self._tree: Tree | None = None
+        self._path_weights: dict[str, float | Mapping[str, float]] = {}
+        self.set_total(total or {})
 
     # -- clients
 
     def add(
-        self, client: str, *, weight: float | Mapping[str, float] = 1.0, active: bool = True
+        self, client: str, *, weight: float | Mapping[str, float] | None = None, active: bool = True
     ) -> None:
         """A new client, holding nothing; an inactive one is counted but not listed; O(log clients).
 
-        ``weight`` is one number above 0, or one a resource (missing: 1). Raises DuplicateName, InvalidName,
-        InvalidOption.
+        ``weight`` is one number above 0 (default: what `weigh_path` said, else 1), or one a resource (missing: 1).
+        Raises DuplicateName, InvalidName, InvalidOption.
         """
         _check_client(client)
         if client in self:
             raise DuplicateName(
                 f"client {client!r} is there already; remove it first, or choose another name"
             )
-        self._add_row(client, self._weighed(client, weight), active)
+        if weight is not None:
+            self._weighed(client, weight)
+            self._path_weights[client] = weight
+        if self._tree is None and "/" in client:
+            self._plant()
+        if self._tree is None:
+            self._add_row(client, self._weight_of(client), active)
+        else:
+            self._tree.add(client, active)
 
     def remove(self, client: str) -> None:
         """Forget the client, with what it holds; O(log clients). Raises UnknownName."""
         self._known(client)
-        self._remove_row(client)
-        self._placed.pop(client, None)
+        for agent, amount in list(self._placed.get(client, {}).items()):
+            self._moved(client, amount, agent, -1)
+        if self._tree is None:
+            self._remove_row(client)
+        else:
+            rest = Vector(self._held_by(client), self._owner)
+            for node in self._tree.line(client):
+                self._tree.charge(node, rest, -1, 0)
+            self._tree.remove(client)
 
     def activate(self, client: str) -> None:
         """List the client again; does nothing where it is listed; O(log clients). Raises UnknownName."""
-        self._known(client)
-        self._set_active(client, True)
+        self._list(client, True)
 
     def deactivate(self, client: str) -> None:
         """List the client no more; what it holds still counts; O(log clients). Raises UnknownName."""
-        self._known(client)
-        self._set_active(client, False)
+        self._list(client, False)
 
     def is_active(self, client: str) -> bool:
         """Whether the client is listed; O(1). Raises UnknownName."""
         self._known(client)
-        return self._is_active(client)
+        return self._is_active(client) if self._tree is None else self._tree.is_active(client)
 
     def weigh(self, client: str, weight: float | Mapping[str, float]) -> None:
         """Give the client another weight; O(log clients). Raises UnknownName, InvalidOption."""
         self._known(client)
-        self._set_weight(client, self._weighed(client, weight))
+        self.weigh_path(client, weight)
 
-    def weight(self, client: str) -> float | dict[str, float]:
-        """One weight, or one a resource; O(resources). Raises UnknownName."""
+    def weigh_path(self, path: str, weight: float | Mapping[str, float]) -> None:
+        """Weigh the node of that path against its siblings, now or as soon as it is there; O(log siblings).
+
+        Raises InvalidName, InvalidOption.
+        """
+        _check_client(path)
+        made = self._weighed(path, weight)
+        self._path_weights[path] = weight
+        if self._tree is not None:
+            self._tree.weigh(path, made)
+        elif path in self:
+            self._set_weight(path, made)
+
+    def weight(self, client: str) -> float | Mapping[str, float]:
+        """One weight, or one a resource; O(1). Raises UnknownName."""
         self._known(client)
-        weight = self._get_weight(client)
-        return (
-            dict(zip(self._columns, weight, strict=True)) if isinstance(weight, tuple) else weight
-        )
+        return self._path_weights.get(client, 1.0)
 
     def held(self, client: str, *, agent: str | None = None) -> Resources:
-        """What the client holds, in all or on one agent; O(resources). Raises UnknownName."""
+        """What the client holds, in all (scalars by name) or on one agent; O(resources). Raises UnknownName."""
         self._known(client)
-        if agent is None:
-            units = dict(zip(self._columns, self._get_held(client), strict=True))
-        else:
-            units = self._placed.get(client, {}).get(agent, {})
+        if agent is not None:
+            return self._placed.get(client, {}).get(agent, Resources(space=self.space))
+        units = dict(zip(self._columns, self._held_by(client), strict=True))
         return Resources.from_units(units, space=self.space)
 
     def agents_of(self, client: str) -> list[str]:
@@ -153,19 +188,54 @@ class Sorter(Order):
         Raises UnknownName, Overcommit where it does not hold ``old``, InvalidQuantity.
         """
         self._known(client)
-        before, after = self._vector(old), self._vector(new)
-        held = self._get_held(client)
-        for j, q in enumerate(before.amounts):
-            if held[j] < q:
-                self._overdrawn(client, before)
-        for j, q in enumerate(after.amounts):
-            taken = before.amounts[j] if j < len(before.amounts) else 0
-            if held[j] - taken + q > LIMIT:
-                self._overflown(client, after)
-        if agent is not None or self._tracked:
-            self._on_agent(client, before, agent, -1)
-            self._on_agent(client, after, agent, 1)
-        self._shift(client, before, after)
+        before, after = self._resources(old), self._resources(new)
+        held = dict(zip(self._columns, self._held_by(client), strict=True))
+        taken = before.quantities()
+        for name, q in after.quantities().items():
+            if held.get(name, 0) - taken.get(name, 0) + q > LIMIT:
+                self._overflown(client, self._made(after.quantities()))
+        self._moved(client, before, agent, -1)
+        self._moved(client, after, agent, 1, grants=0)
+
+    # -- questions
+
+    def sort(self) -> list[str]:
+        """All active clients, lowest share first; O(clients)."""
+        return super().sort() if self._tree is None else list(self._tree.walk())
+
+    def first(self, k: int) -> list[str]:
+        """The first k of them, fewer if there are fewer; O(k)."""
+        return super().first(k) if self._tree is None else list(islice(self._tree.walk(), k))
+
+    def share(self, client: str) -> float:
+        """The client's own dominant share divided by its weight; O(1). Raises UnknownName."""
+        if self._tree is None:
+            return super().share(client)
+        self._known(client)
+        leaf = self._tree.leaves[client]
+        level = leaf.parent.level if leaf.parent is not None else None
+        assert level is not None
+        return Order.share(level, leaf.path)
+
+    def grants(self, client: str) -> int:
+        """How many grants the client has had: the tie-break; O(1). Raises UnknownName."""
+        if self._tree is None:
+            return super().grants(client)
+        self._known(client)
+        leaf = self._tree.leaves[client]
+        level = leaf.parent.level if leaf.parent is not None else None
+        assert level is not None
+        return Order.grants(level, leaf.path)
+
+    def clients(self) -> list[str]:
+        """All clients, active or not, in the order they came; O(clients)."""
+        return self._clients() if self._tree is None else list(self._tree.leaves)
+
+    def __contains__(self, client: object) -> bool:
+        return super().__contains__(client) if self._tree is None else client in self._tree.leaves
+
+    def __len__(self) -> int:
+        return super().__len__() if self._tree is None else len(self._tree.leaves)
 
     # -- what there is
 
@@ -176,7 +246,7 @@ class Sorter(Order):
     def set_total(self, total: ResourcesLike) -> None:
         """Replace the total given at the start; agents count beside it; O(resources), then O(clients log clients)
         at the next question. Raises InvalidQuantity."""
-        new = Resources(total, space=self.space).scalars
+        new = self._resources(total).quantities()
         self._grow(new, 1, instead_of=self._base)
         self._base = new
 
@@ -186,7 +256,7 @@ class Sorter(Order):
             raise DuplicateName(
                 f"agent {agent!r} is there already; remove it first, or choose another name"
             )
-        new = Resources(total, space=self.space).scalars
+        new = self._resources(total).quantities()
         self._grow(new, 1)
         self._agents[agent] = new
 
@@ -217,8 +287,6 @@ class Sorter(Order):
         """The next number in [0, 1) of the seeded generator."""
         return self._random.random()
 
-    # -- inside
-
     def intern(self, resources: ResourcesLike) -> Vector:
         """A demand made ready for this sorter, for `allocated` and `unallocated` at full speed; O(resources)."""
         return self._vector(resources)
@@ -226,15 +294,75 @@ class Sorter(Order):
     def check(self) -> None:
         """Re-derive every invariant; O(clients log clients). Raises InvariantBroken."""
         wrong = self._check()
+        if self._tree is not None:
+            wrong = wrong or next(
+                filter(None, (level._check() for level in self._tree.levels())), None
+            )
+            for node in self._tree.nodes.values():
+                if (
+                    node.level is not None
+                    and node.parent is not None
+                    and node.parent.level is not None
+                ):
+                    below = [node.level._get_held(path) for path in node.level._clients()]
+                    if (
+                        tuple(map(sum, zip(*below, strict=True)))
+                        != node.parent.level._get_held(node.path)
+                        and not self._copies
+                    ):
+                        wrong = wrong or f"node {node.path!r} does not hold what is held below it"
         if wrong:
             raise InvariantBroken(f"sorter: {wrong}")
+
+    # -- inside
+
+    def _plant(self) -> None:
+        """The first path makes a tree of what was flat; `next` and the verbs go through it from now on."""
+        self._tree = Tree(self, self._new_level, self._weight_of)
+        for client in super()._clients():
+            self._tree.adopt(client, self._is_active(client))
+        self._nested = self._apart = True
+
+    def _new_level(self) -> Order:
+        level = Order()
+        for name, column in self._columns.items():
+            level._add_column()
+            level._set_counted(column, self._is_counted(name))
+            level._set_total(column, self._total.get(name, 0))
+        return level
+
+    def _is_counted(self, name: str) -> bool:
+        return name not in self._exclude and self.policy.counts(name)
+
+    def _descended(self) -> str | None:
+        assert self._tree is not None
+        self._nested = False  # the root's own order is asked now
+        try:
+            return self._tree.next()
+        finally:
+            self._nested = True
+
+    def _list(self, client: str, active: bool) -> None:
+        self._known(client)
+        if self._tree is None:
+            self._set_active(client, active)
+        else:
+            self._tree.set_active(client, active)
+
+    def _held_by(self, client: str) -> tuple[int, ...]:
+        if self._tree is None:
+            return self._get_held(client)
+        leaf = self._tree.leaves[client]
+        level = leaf.parent.level if leaf.parent is not None else None
+        assert level is not None
+        return level._get_held(leaf.path)
 
     def _known(self, client: object) -> None:
         if client not in self:
             self._unknown(client)
 
     def _unknown(self, client: object) -> Any:
-        raise UnknownName("client", client, self._clients())
+        raise UnknownName("client", client, self.clients())
 
     def _overdrawn(self, client: str, vector: Vector) -> Any:
         raise Overcommit(
@@ -253,37 +381,53 @@ class Sorter(Order):
             dict(zip(self._columns, vector.amounts, strict=False)), space=self.space
         )
 
+    def _resources(self, resources: object) -> Resources:
+        """The amount in this sorter's units; an interned vector too."""
+        if isinstance(resources, Vector):
+            return self._shown(self._vector(resources))
+        return Resources(resources, space=self.space)  # type: ignore[arg-type]
+
     def _column(self, name: str) -> int:
         if name not in self._columns:
             self._columns[name] = column = len(self._columns)
-            self._add_column()
-            if name in self._exclude or not self.policy.counts(name):
-                self._set_counted(column, False)
+            for level in self._levels():
+                level._add_column()
+                level._set_counted(column, self._is_counted(name))
         return self._columns[name]
+
+    def _levels(self) -> Iterator[Order]:
+        yield self
+        if self._tree is not None:
+            yield from self._tree.levels()
 
     def _vector(self, resources: object) -> Vector:
         if isinstance(resources, Resources):
             memo = resources.memo
             if memo is not None and memo.owner is self._owner:
                 return memo  # type: ignore[no-any-return]
-            given = resources
-            if given.space is not self.space and given.space != self.space:
-                given = Resources(given, space=self.space)
-            resources.memo = self._made(given)
-            return resources.memo  # type: ignore[no-any-return]
+            if resources.shared:
+                raise InvalidOption(
+                    f"{resources} is shared; name the agent, so that copies count once there"
+                )
+            made = self._made(Resources(resources, space=self.space).quantities())
+            resources.memo = made
+            return made
         if isinstance(resources, Vector):
             if resources.owner is not self._owner:
                 raise InvalidOption(
                     f"{resources} was interned by another sorter; intern it with this one"
                 )
             return resources
-        return self._made(Resources(resources, space=self.space))  # type: ignore[arg-type]
+        return self._vector(Resources(resources, space=self.space))  # type: ignore[arg-type]
 
-    def _made(self, resources: Resources) -> Vector:
-        columns = {self._column(name): q for name, q in resources.units.items()}
+    def _made(self, quantities: Mapping[str, int]) -> Vector:
+        columns = {self._column(name): q for name, q in quantities.items()}
         return Vector(
             tuple(columns.get(j, 0) for j in range(max(columns, default=-1) + 1)), self._owner
         )
+
+    def _weight_of(self, path: str) -> float | tuple[float, ...]:
+        return self._weighed(path, self._path_weights.get(path, 1.0))
 
     def _weighed(
         self, client: str, weight: float | Mapping[str, float]
@@ -295,12 +439,13 @@ class Sorter(Order):
             self._column(name)
         return tuple(given.get(name, 1.0) for name in self._columns)
 
-    def _grow(self, amount: Resources, sign: int, *, instead_of: Resources | None = None) -> None:
+    def _grow(
+        self, amount: Mapping[str, int], sign: int, *, instead_of: Mapping[str, int] | None = None
+    ) -> None:
         """Change the totals, all of them or, where one would pass the limit, none."""
-        new = {name: sign * q for name, q in amount.units.items()}
-        if instead_of is not None:
-            for name, q in instead_of.units.items():
-                new[name] = new.get(name, 0) - q
+        new = {name: sign * q for name, q in amount.items()}
+        for name, q in (instead_of or {}).items():
+            new[name] = new.get(name, 0) - q
         for name, q in new.items():
             new[name] = sum_ = self._total.get(name, 0) + q
             if sum_ > LIMIT:
@@ -309,39 +454,85 @@ class Sorter(Order):
                 )
         for name, q in new.items():
             self._total[name] = q
-            self._set_total(self._column(name), q)
+            column = self._column(name)
+            for level in self._levels():
+                level._set_total(column, q)
 
-    def _on_agent(self, client: str, vector: Vector, agent: str | None, sign: int) -> None:
-        """Note on which agent it is; what came without an agent's name goes without one."""
-        amounts = dict(zip(self._columns, vector.amounts, strict=False))
+    def _moved(
+        self, client: str, resources: object, agent: str | None, sign: int, *, grants: int = 1
+    ) -> None:
+        """What `allocated` (sign 1) and `unallocated` (-1) do where there are agents or a tree."""
+        self._known(client)
+        amount = self._resources(resources)
         places = self._placed.get(client, {})
-        if agent is None:
-            if sign < 0:
-                for name, held in zip(self._columns, self._get_held(client), strict=True):
-                    placed = sum(place.get(name, 0) for place in places.values())
-                    if held - placed < amounts.get(name, 0):
+        if agent is None and amount.shared:
+            self._vector(amount)
+        quantities = amount.quantities()
+        held = dict(zip(self._columns, self._held_by(client), strict=True))
+        if sign < 0:
+            if agent is not None and not amount <= places.get(agent, Resources(space=self.space)):
+                raise Overcommit(
+                    f"client {client!r} holds {places.get(agent) or 'nothing'} on agent {agent!r}, "
+                    f"not {amount}; give back at most what it holds there"
+                )
+            for name, q in quantities.items():
+                there = held.get(name, 0)
+                if agent is None:
+                    there -= sum(place.quantities().get(name, 0) for place in places.values())
+                if there < q:
+                    if agent is None and places and held.get(name, 0) >= q:
                         raise Overcommit(
-                            f"client {client!r} holds less than {self._shown(vector)} outside its agents "
-                            f"{sorted(places)}; name the agent"
+                            f"client {client!r} holds less than {amount} outside its agents {sorted(places)}; "
+                            f"name the agent"
                         )
-            return
-        here = places.get(agent, {})
-        new = {n: here.get(n, 0) + sign * amounts.get(n, 0) for n in {**here, **amounts}}
-        if any(q < 0 for q in new.values()):
-            raise Overcommit(
-                f"client {client!r} holds {self.held(client, agent=agent)} on agent {agent!r}, "
-                f"not {self._shown(vector)}; give back at most what it holds there"
-            )
-        self._tracked = True
-        left = {n: q for n, q in new.items() if q}
-        if left:
-            self._placed.setdefault(client, {})[agent] = left
-        elif agent in places:
-            del places[agent]
+                    self._overdrawn(client, self._made(quantities))
+        else:
+            for name, q in quantities.items():
+                if held.get(name, 0) + q > LIMIT:
+                    self._overflown(client, self._made(quantities))
+        count = grants if sign > 0 else 0
+        if self._tree is None:
+            self._charge(client, self._charged(client, amount, agent, sign), sign, count)
+        else:
+            for node in self._tree.line(client):
+                self._tree.charge(node, self._charged(node.path, amount, agent, sign), sign, count)
+        if agent is not None:
+            self._apart = True
+            old = places.get(agent, Resources(space=self.space))
+            new = old + amount if sign > 0 else old - amount
+            if new:
+                self._placed.setdefault(client, {})[agent] = new
+            else:
+                del self._placed[client][agent]
+                if not self._placed[client]:
+                    del self._placed[client]
+
+    def _charged(self, node: str, amount: Resources, agent: str | None, sign: int) -> Vector:
+        """What a node is charged for the amount: of shared objects the first copy on an agent, until the last goes."""
+        shared = amount.shared
+        if agent is None or not shared:
+            return self._made(amount.quantities())
+        copies = self._copies.setdefault(node, {})
+        old = copies.get(agent, Resources(space=self.space))
+        new = old + shared if sign > 0 else old - shared
+        if new:
+            copies[agent] = new
+        else:
+            del copies[agent]
+            if not copies:
+                del self._copies[node]
+        charged = dict(amount.minus(shared).quantities())
+        for name in {**old.quantities(), **new.quantities()}:
+            change = sign * (new.quantities().get(name, 0) - old.quantities().get(name, 0))
+            charged[name] = charged.get(name, 0) + change
+        return self._made(charged)
 
 
 class _PolicySorter(Sorter):
-    """The same for a policy written in Python: its keys, with grants and name behind them, in a sorted list."""
+    """The same for a policy written in Python: its keys, with grants and name behind them, in a sorted list.
+
+    It orders clients, not the nodes of a tree.
+    """
 
     def __init__(self, policy: str | Policy = "drf", **options: Any) -> None:
         from sortedcontainers import SortedList  # noqa: PLC0415 (25 ms that `import drf` need not pay)
@@ -365,12 +556,33 @@ class _PolicySorter(Sorter):
         self._refresh()
         return [entry[-1] for entry in self._entries[:k]]
 
+    def add(
+        self, client: str, *, weight: float | Mapping[str, float] | None = None, active: bool = True
+    ) -> None:
+        super().add(client, weight=weight, active=active)
+        self._rekey(client)
+
+    def remove(self, client: str) -> None:
+        super().remove(client)
+        self._since.pop(client, None)
+        self._rekey(client)
+
+    def weigh_path(self, path: str, weight: float | Mapping[str, float]) -> None:
+        super().weigh_path(path, weight)
+        self._old = True
+
     def allocated(self, client: str, resources: Any, *, agent: str | None = None) -> None:
         super().allocated(client, resources, agent=agent)
         self._rekey(client)
 
     def unallocated(self, client: str, resources: Any, *, agent: str | None = None) -> None:
         super().unallocated(client, resources, agent=agent)
+        self._rekey(client)
+
+    def update(
+        self, client: str, old: ResourcesLike, new: ResourcesLike, *, agent: str | None = None
+    ) -> None:
+        super().update(client, old, new, agent=agent)
         self._rekey(client)
 
     def waiting(self, client: str, since: float | None) -> None:
@@ -385,10 +597,16 @@ class _PolicySorter(Sorter):
         """When the client's oldest waiting task began to wait; O(1)."""
         return self._since.get(client)
 
+    def chance(self, client: str) -> float:
+        """The client's weight as a part of the whole: its own, or in a tree the product of its path's parts."""
+        if self._tree is not None:
+            return self._tree.relative_weight(client)
+        weight = self.weight(client)
+        return max(weight.values(), default=1.0) if isinstance(weight, Mapping) else weight
+
     def check(self) -> None:
         super().check()
-        active = {entry[-1] for entry in self._entries}
-        if len(active) != len(self._entries) or active != set(super().sort()):
+        if set(self._entry) != {client for client in self.clients() if self.is_active(client)}:
             raise InvariantBroken("sorter: entries are not those of the active clients")
         if not self._volatile and not self._old:
             for client, entry in self._entry.items():
@@ -405,7 +623,7 @@ class _PolicySorter(Sorter):
         old = self._entry.pop(client, None)
         if old is not None:
             self._entries.remove(old)
-        if client in self and self._is_active(client):
+        if client in self and self.is_active(client):
             self._entry[client] = new = self._key(client)
             self._entries.add(new)
 
@@ -418,30 +636,15 @@ class _PolicySorter(Sorter):
         self._entries.clear()
         self._entries.update(self._entry.values())
 
-    def _add_row(self, name: str, weight: float | tuple[float, ...], active: bool) -> None:
-        super()._add_row(name, weight, active)
-        self._rekey(name)
+    def _list(self, client: str, active: bool) -> None:
+        super()._list(client, active)
+        self._rekey(client)
 
-    def _remove_row(self, name: str) -> None:
-        super()._remove_row(name)
-        self._since.pop(name, None)
-        self._rekey(name)
-
-    def _set_active(self, name: str, active: bool) -> None:
-        super()._set_active(name, active)
-        self._rekey(name)
-
-    def _set_weight(self, name: str, weight: float | tuple[float, ...]) -> None:
-        super()._set_weight(name, weight)
-        self._rekey(name)
-
-    def _shift(self, name: str, old: Vector, new: Vector) -> None:
-        super()._shift(name, old, new)
-        self._rekey(name)
-
-    def _set_total(self, column: int, units: int) -> None:
-        super()._set_total(column, units)
-        self._old = self._old or "total" in self.policy.stale_on
+    def _grow(
+        self, amount: Mapping[str, int], sign: int, *, instead_of: Mapping[str, int] | None = None
+    ) -> None:
+        super()._grow(amount, sign, instead_of=instead_of)
+        self._old = True
 
 
 def _check_client(client: object) -> None:
@@ -453,9 +656,9 @@ def _check_client(client: object) -> None:
         raise InvalidName(
             f"client {client!r} is malformed; a name has no lone surrogates"
         ) from None
-    if "/" in client:
-        raise NotSupported(
-            f"client {client!r}: names with '/' are for trees of roles, which are not built yet"
+    if not all(part not in ("", ".", "..") for part in client.split("/")):
+        raise InvalidName(
+            f"client {client!r} is malformed; the parts of a path are not empty, '.' or '..'"
         )
 
 
