@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from drf.constraints import OfferConstraints
 from drf.errors import (
     InvalidName,
     InvalidOption,
@@ -21,22 +22,31 @@ from drf.errors import (
 )
 from drf.hierarchical import HierarchicalAllocator
 from drf.offers import Decisions, Offer, OfferBook
-from drf.plugins import AllocatorPlugin, Policy
+from drf.plugins import AllocatorPlugin, Policy, Unavailability
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "mesos": {
-        "interval": 1.0,
-        "react": "interval",
-        "offer": "agent",
-        "agent_order": "random",
-        "min_allocatable": ({"cpus": 0.01}, {"mem": 32}),
-    },
-}
-"""What ``like=`` sets, each by the defaults of that system."""
+AttributesLike = Mapping[str, Any] | Sequence[tuple[str, Any]]
+UsageLike = Mapping[str, Mapping[str, ResourcesLike]]
+
+OPTIONS = frozenset(
+    {
+        "interval",
+        "react",
+        "offer",
+        "agent_order",
+        "shrink_order",
+        "min_allocatable",
+        "exclude",
+        "quota",
+        "filter_gpus",
+        "master_region",
+        "capable",
+    }
+)
+"""Options that are handed to the built-in allocator."""
 
 
 def _verb(method: Callable[P, R]) -> Callable[P, R]:
@@ -94,19 +104,15 @@ class Allocator:
         plugin: AllocatorPlugin | None = None,
         **options: Any,
     ) -> None:
-        if like is not None and like not in PRESETS:
-            raise UnknownName("preset", like, PRESETS)
         self._busy = False
         self.space = space or ResourceSpace()
-        known = {"interval", "react", "offer", "agent_order", "min_allocatable", "exclude"}
         for name in options:
-            if name not in known:
-                raise UnknownName("option", name, known)
-        options = {**PRESETS.get(like or "", {}), **options}
+            if name not in OPTIONS:
+                raise UnknownName("option", name, OPTIONS)
         if "min_allocatable" in options:
             options["min_allocatable"] = self._amounts(options["min_allocatable"])
         self._plugin: Any = plugin or HierarchicalAllocator(
-            policy, space=self.space, seed=seed, **options
+            policy, like=like, space=self.space, seed=seed, **options
         )
         self._demand = options.get("offer") == "demand"
         self._book = OfferBook()
@@ -117,11 +123,34 @@ class Allocator:
 
     @_verb
     def add_agent(
-        self, name: str, resources: ResourcesLike, *, attributes: Mapping[str, str] | None = None
+        self,
+        name: str,
+        resources: ResourcesLike,
+        *,
+        attributes: AttributesLike | None = None,
+        hostname: str | None = None,
+        capabilities: Sequence[str] | None = None,
+        region: str | None = None,
+        zone: str | None = None,
+        used: UsageLike | None = None,
+        unavailability: Unavailability | None = None,
     ) -> None:
-        """A new agent with what it has; O(resources). Raises DuplicateName, InvalidName, InvalidQuantity."""
+        """A new agent with what it has; O(resources).
+
+        ``attributes`` is a mapping or pairs of names and values; ``used`` says what runs there already, by framework
+        and role; ``unavailability`` is the start and duration (None: for good) of planned maintenance. Raises
+        DuplicateName, InvalidName, InvalidQuantity, InvalidOption.
+        """
         self._plugin.add_agent(
-            _check("agent", name), self._amount(resources), attributes=_attributes(name, attributes)
+            _check("agent", name),
+            self._amount(resources),
+            hostname=hostname,
+            attributes=_attributes(name, attributes),
+            capabilities=capabilities,
+            region=region,
+            zone=zone,
+            used=self._usage(used),
+            unavailability=unavailability,
         )
 
     @_verb
@@ -130,9 +159,10 @@ class Allocator:
         name: str,
         resources: ResourcesLike | None = None,
         *,
-        attributes: Mapping[str, str] | None = None,
+        attributes: AttributesLike | None = None,
+        capabilities: Sequence[str] | None = None,
     ) -> None:
-        """Replace what it has (it may shrink below what is out), its attributes, or both; O(frameworks there).
+        """Replace what it has (it may shrink below what is out), attributes, capabilities; O(frameworks there).
 
         Open offers stay. Raises UnknownName, InvalidQuantity.
         """
@@ -140,6 +170,7 @@ class Allocator:
             name,
             None if resources is None else self._amount(resources),
             attributes=None if attributes is None else _attributes(name, attributes),
+            capabilities=capabilities,
         )
 
     @_verb
@@ -168,11 +199,18 @@ class Allocator:
         *,
         roles: Sequence[str] = ("*",),
         suppressed: Sequence[str] = (),
-        min_allocatable: Sequence[ResourcesLike] | None = None,
+        capabilities: Sequence[str] | None = None,
+        min_allocatable: Sequence[ResourcesLike]
+        | Mapping[str, Sequence[ResourcesLike]]
+        | None = None,
+        constraints: OfferConstraints | Mapping[str, Any] | None = None,
+        used: UsageLike | None = None,
     ) -> None:
         """A new framework, in one or more roles; O(roles).
 
-        ``min_allocatable`` replaces the allocator's for this framework; an empty list means anything. Raises
+        ``capabilities`` are Mesos's names (default: all of them). ``min_allocatable`` replaces the allocator's for this
+        framework, in all its roles or by role; an empty list means anything. ``constraints`` keep agents from it by
+        their attributes (see `drf.constraints`). ``used`` says what it runs already, by agent and role. Raises
         DuplicateName, InvalidName, UnknownName, InvalidOption.
         """
         if isinstance(roles, str):
@@ -181,9 +219,42 @@ class Allocator:
             _check("framework", name),
             roles,
             suppressed=suppressed,
-            min_allocatable=None if min_allocatable is None else self._amounts(min_allocatable),
+            capabilities=capabilities,
+            min_allocatable=self._minimums(roles, min_allocatable),
+            constraints=_constraints(constraints),
+            used=self._usage(used),
         )
         self._roles[name] = tuple(roles)
+
+    @_verb
+    def update_framework(
+        self,
+        name: str,
+        *,
+        roles: Sequence[str],
+        suppressed: Sequence[str] = (),
+        capabilities: Sequence[str] | None = None,
+        min_allocatable: Sequence[ResourcesLike]
+        | Mapping[str, Sequence[ResourcesLike]]
+        | None = None,
+        constraints: OfferConstraints | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Replace all of these; offers of roles that it leaves are rescinded; O(roles). Raises as `add_framework`."""
+        if isinstance(roles, str):
+            raise InvalidOption(f"roles of framework {name!r} is {roles!r}; give a list of roles")
+        old = self._known(name)
+        self._plugin.update_framework(
+            name,
+            roles,
+            suppressed=suppressed,
+            capabilities=capabilities,
+            min_allocatable=self._minimums(roles, min_allocatable),
+            constraints=_constraints(constraints),
+        )
+        self._roles[name] = tuple(roles)
+        for role in old:
+            if role not in roles:
+                self._rescind(framework=name, role=role)
 
     @_verb
     def remove_framework(self, name: str) -> None:
@@ -208,6 +279,45 @@ class Allocator:
     def update_weights(self, weights: Mapping[str, float]) -> None:
         """Weights of roles, above 0, all of them or none; O(roles). Raises InvalidName, InvalidOption."""
         self._plugin.update_weights(weights)
+
+    @_verb
+    def update_quota(
+        self,
+        role: str,
+        *,
+        guarantees: ResourcesLike | None = None,
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
+        """What the role, with all below it, is guaranteed at least and limited to; neither: no quota; O(depth).
+
+        Guarantees are kept free for it; a limit of 0 is one, a name without one is unlimited. Raises InvalidName,
+        InvalidQuantity, InvalidOption.
+        """
+        self._plugin.update_quota(role, self._amount(guarantees or {}), dict(limits or {}))
+
+    @_verb
+    def set_whitelist(self, hostnames: Sequence[str] | None) -> None:
+        """Offer only agents with these host names; None: all of them."""
+        self._plugin.set_whitelist(hostnames)
+
+    @_verb
+    def update_unavailability(self, name: str, unavailability: Unavailability | None) -> None:
+        """Planned maintenance of an agent: start and duration (None: for good), or None: no more.
+
+        Its frameworks get inverse offers, its open offers are rescinded. Raises UnknownName.
+        """
+        self._plugin.update_unavailability(name, unavailability)
+        self._rescind(agent=name)
+
+    @_verb
+    def answer_inverse_offer(
+        self, name: str, framework: str, status: str | None, *, refuse_seconds: float | None = None
+    ) -> None:
+        """A framework says ACCEPT or DECLINE to leaving the agent, or (None) its inverse offer was dropped.
+
+        Further ones may be refused for a while. Raises UnknownName, InvalidOption.
+        """
+        self._plugin.update_inverse_offer(name, framework, status, refuse_seconds)
 
     @_verb
     def suppress(self, name: str, roles: Sequence[str] = ()) -> None:
@@ -333,7 +443,10 @@ class Allocator:
     @_verb
     def run(self) -> Decisions:
         """Decide what is due or was triggered, once; O(candidate agents x frameworks) at worst."""
-        return Decisions(self._book.make(self._plugin.run()), self._book.rescinded())
+        outcome = self._plugin.run()
+        return Decisions(
+            self._book.make(outcome.grants), self._book.rescinded(), tuple(outcome.inverse_offers)
+        )
 
     def next_deadline(self) -> float | None:
         """When to call `advance` and `run` again at the latest: interval or end of a refusal; None: never; O(1)."""
@@ -387,14 +500,35 @@ class Allocator:
             raise UnknownName(f"role of framework {framework!r}:", role, roles)
         return role
 
-    def _rescind(self, *, agent: str | None = None, framework: str | None = None) -> None:
-        for grant in self._book.rescind(agent=agent, framework=framework):
+    def _rescind(
+        self, *, agent: str | None = None, framework: str | None = None, role: str | None = None
+    ) -> None:
+        for grant in self._book.rescind(agent=agent, framework=framework, role=role):
             self._plugin.recover_resources(
                 grant.framework, grant.agent, grant.role, grant.resources, unmet=grant.tasks
             )
 
     def _amount(self, resources: ResourcesLike) -> Resources:
         return Resources(resources, space=self.space)
+
+    def _usage(self, used: UsageLike | None) -> dict[str, dict[str, Resources]] | None:
+        if used is None:
+            return None
+        return {
+            where: {role: self._amount(amount) for role, amount in by_role.items()}
+            for where, by_role in used.items()
+        }
+
+    def _minimums(
+        self,
+        roles: Sequence[str],
+        given: Sequence[ResourcesLike] | Mapping[str, Sequence[ResourcesLike]] | None,
+    ) -> dict[str, tuple[Resources, ...]] | None:
+        if given is None:
+            return None
+        if isinstance(given, Mapping):
+            return {role: self._amounts(sets) for role, sets in given.items()}
+        return dict.fromkeys(roles, self._amounts(given))
 
     def _amounts(self, sets: Sequence[ResourcesLike]) -> tuple[Resources, ...]:
         if isinstance(sets, (str, Mapping, Resources)):
@@ -410,11 +544,22 @@ def _check(kind: str, name: object) -> str:
     return name
 
 
-def _attributes(agent: str, attributes: Mapping[str, str] | None) -> dict[str, str]:
-    for key, value in (attributes or {}).items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise InvalidOption(f"agent {agent!r}: attribute {key!r}: {value!r} is not text")
-    return dict(attributes or {})
+def _attributes(agent: str, attributes: AttributesLike | None) -> list[tuple[str, Any]]:
+    pairs = list(
+        (attributes or {}).items() if isinstance(attributes, Mapping) else attributes or ()
+    )
+    for key, value in pairs:
+        if not isinstance(key, str) or not isinstance(value, (str, int, float, list, tuple)):
+            raise InvalidOption(
+                f"agent {agent!r}: attribute {key!r}: {value!r} is not text, a number or ranges"
+            )
+    return pairs
+
+
+def _constraints(given: OfferConstraints | Mapping[str, Any] | None) -> OfferConstraints | None:
+    if given is None or isinstance(given, OfferConstraints):
+        return given
+    return OfferConstraints(given)
 
 
 def _check_refusal(seconds: float) -> None:

@@ -1,57 +1,242 @@
 """One allocation cycle: who is offered what on which agent.
 
-For each agent in turn, roles and in each role frameworks are asked in the policy's order. Whole agents
-(``offer="agent"``): the first willing framework gets all that is free. Requested shapes (``offer="demand"``): the first
-in order that has a task that fits gets room for that one task, and the order is taken again, until nothing fits.
+Twice, over the agents in turn, roles and in each role frameworks are asked in the policy's order: first for what
+guarantees lack, then for the fair share up to limits. Whole agents (``offer="agent"``): the first willing framework
+gets all that may go to it. Requested shapes (``offer="demand"``): the first in order that has a task that fits gets
+room for that one task, and the order is taken again, until nothing fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from drf.filters import Refusals, is_allocatable
+from drf.frameworks import Framework
 from drf.ledger import Agent, Ledger
 from drf.plugins import Grant
+from drf.quota import Arrange, Budget, regular_scalar, shrink
 from drf.ranking import Ranking
 from drf.requests import Ask, Requests
 from drf.resources import Resources, Shape
+from drf.roles import RoleTree
+from drf.tags import Tag
 
-if TYPE_CHECKING:
-    Minimum = Callable[[str], Sequence[Resources]]
+Cut = dict[tuple[str, str], tuple[Resources, dict[Shape, int]]]
 
 
 class Cycle:
-    """The state that a cycle reads and changes; `run` is one cycle."""
+    """The state that a cycle reads and changes; `whole` and `shared` are one cycle each."""
 
     def __init__(
         self,
         ledger: Ledger,
         ranking: Ranking,
+        roles: RoleTree,
         refusals: Refusals,
         requests: Requests,
-        minimum: Minimum,
+        frameworks: dict[str, Framework],
+        *,
+        minimum: Sequence[Resources],
+        filter_gpus: bool,
+        region: str | None,
+        arrange: Arrange,
     ) -> None:
         self._ledger = ledger
         self._ranking = ranking
+        self._roles = roles
         self._refusals = refusals
         self._requests = requests
+        self._frameworks = frameworks
         self._minimum = minimum
+        self._filter_gpus = filter_gpus
+        self._region = region
+        self._arrange = arrange
         # What was seen not to fit: framework, role, agent -> growth of the agent and the last ask then.
         self._unfit: dict[tuple[str, str, str], tuple[int, int]] = {}
 
-    def run(self, agents: Iterable[Agent], *, whole: bool) -> list[Grant]:
-        """Decide for each agent in turn; O(agents x frameworks) at worst."""
-        grants: list[Grant] = []
-        for agent in agents:
-            if agent.active and agent.free:
-                grants.extend(self._whole(agent) if whole else self._shared(agent))
-        return grants
+    def whole(
+        self, first: Sequence[Agent], second: Sequence[Agent], budget: Budget | None
+    ) -> list[Grant]:
+        """Decide for each agent in turn, offering all that is free there; O(agents x frameworks) at worst."""
+        grants: dict[tuple[str, str, str], Resources] = {}
+        shown: dict[str, Resources] = {}  # agent -> shared objects that were offered in this cycle
+        if budget is not None and budget.guaranteed:
+            for agent in first:
+                self._guarantees(agent, budget, grants, shown)
+        for agent in second:
+            self._fair(agent, budget, grants, shown)
+        return [Grant(*key, amount) for key, amount in grants.items()]
+
+    def shared(self, agents: Sequence[Agent], budget: Budget | None) -> list[Grant]:
+        """Decide for each agent in turn, offering what requested tasks can use; O(agents x frameworks) at worst."""
+        cuts: dict[str, Cut] = {}
+        for lacking in (True, False):
+            if lacking and (budget is None or not budget.guaranteed):
+                continue
+            for agent in agents:
+                self._share_out(agent, budget, lacking, cuts.setdefault(agent.name, {}))
+        return [
+            Grant(framework, role, agent, total, tuple(tasks.items()))
+            for agent, cut in cuts.items()
+            for (role, framework), (total, tasks) in cut.items()
+        ]
 
     def forget(self, framework: str) -> None:
         """Drop what was noted about a framework that is gone; O(notes)."""
         for key in [key for key in self._unfit if key[0] == framework]:
             del self._unfit[key]
+
+    # -- whole agents
+
+    def _guarantees(
+        self,
+        agent: Agent,
+        budget: Budget,
+        grants: dict[tuple[str, str, str], Resources],
+        shown: dict[str, Resources],
+    ) -> None:
+        for role in self._ranking.roles.sort():
+            if not agent.free:
+                return
+            unsatisfied = budget.unsatisfied(role)
+            if not unsatisfied:
+                continue
+            for name in self._ranking.frameworks(role).sort():
+                framework = self._frameworks[name]
+                if framework.excludes(role, agent):
+                    continue
+                free = self._for_role(agent, role, shown)
+                if not free:
+                    break
+                found = self._taken_by(framework, role, agent, free)
+                if found is None:
+                    continue
+                counted = found.split(regular_scalar)
+                part = shrink(counted, unsatisfied, limits=False, arrange=self._arrange)
+                limit = budget.limit_left(role) if budget.line(role) else None
+                if limit is not None:
+                    part = shrink(part, limit, limits=True, arrange=self._arrange)
+                if not part:
+                    continue
+                given = part.quantities()
+                extra = counted.minus(part)
+                limit = budget.limit_left(role, given)
+                if limit is not None:
+                    extra = shrink(extra, limit, limits=True, arrange=self._arrange)
+                surplus = budget.surplus(None)
+                if surplus is not None:
+                    extra = shrink(extra, surplus, limits=False, arrange=self._arrange)
+                others = found.split(lambda n, tag, scalar, r=role: _beside(r, tag, scalar))  # type: ignore[misc]
+                offer = part + others + extra
+                if not self._passes(framework, role, agent, offer):
+                    continue
+                self._commit(framework.name, role, agent, offer, grants, shown)
+                budget.give(role, given, extra.quantities())
+                unsatisfied = budget.unsatisfied(role)
+                if not unsatisfied:
+                    break
+
+    def _fair(
+        self,
+        agent: Agent,
+        budget: Budget | None,
+        grants: dict[tuple[str, str, str], Resources],
+        shown: dict[str, Resources],
+    ) -> None:
+        if not agent.free:
+            return
+        for role in self._ranking.roles.sort():
+            if not agent.free:
+                return
+            for name in self._ranking.frameworks(role).sort():
+                framework = self._frameworks[name]
+                if framework.excludes(role, agent):
+                    continue
+                free = self._for_role(agent, role, shown)
+                if not free:
+                    break
+                found = self._taken_by(framework, role, agent, free)
+                if found is None:
+                    continue
+                offer, extra = found, None
+                if budget is not None:
+                    counted = found.split(regular_scalar)
+                    extra = self._allowed(budget, role, counted)
+                    offer = found.minus(counted) + extra
+                if not self._passes(framework, role, agent, offer):
+                    continue
+                self._commit(framework.name, role, agent, offer, grants, shown)
+                if budget is not None and extra is not None:
+                    budget.give(role, {}, extra.quantities())
+
+    def _allowed(self, budget: Budget, role: str, counted: Resources) -> Resources:
+        """How much of what quota counts the role may have beyond guarantees."""
+        limit = budget.limit_left(role)
+        if limit is not None:
+            counted = shrink(counted, limit, limits=True, arrange=self._arrange)
+        surplus = budget.surplus()
+        if surplus is not None:
+            counted = shrink(counted, surplus, limits=False, arrange=self._arrange)
+        return counted
+
+    def _for_role(self, agent: Agent, role: str, shown: dict[str, Resources]) -> Resources:
+        """What is free and may go to the role, each shared object once in a cycle."""
+        free = agent.free.allocatable_to(role)
+        return free.minus(shown[agent.name]) if agent.name in shown else free
+
+    def _taken_by(
+        self, framework: Framework, role: str, agent: Agent, free: Resources
+    ) -> Resources | None:
+        """What of it the framework can take; None where it cannot use the agent or thinks it too small."""
+        if not is_allocatable(free, self._least(framework, role)):
+            return None
+        if not self._is_capable(framework, agent):
+            return None
+        if free.is_plain or framework.takes_all:
+            return free
+        return free.split(lambda name, tag, scalar: framework.takes(tag))
+
+    def _is_capable(self, framework: Framework, agent: Agent) -> bool:
+        if self._filter_gpus and not framework.gpus and agent.total.quantity("gpus"):
+            return False
+        remote = (
+            self._region is not None and agent.region is not None and agent.region != self._region
+        )
+        return framework.regions or not remote
+
+    def _least(self, framework: Framework, role: str) -> Sequence[Resources]:
+        own = framework.min_allocatable
+        if own is None or role not in own:
+            return self._minimum
+        return own[role]
+
+    def _passes(self, framework: Framework, role: str, agent: Agent, offer: Resources) -> bool:
+        if not is_allocatable(offer, self._least(framework, role)):
+            return False
+        if "MULTI_ROLE" not in agent.capabilities:
+            return False
+        if "/" in role and "HIERARCHICAL_ROLE" not in agent.capabilities:
+            return False
+        return self._refusals.blocks(framework.name, role, agent.name, offer) is None
+
+    def _commit(
+        self,
+        framework: str,
+        role: str,
+        agent: Agent,
+        offer: Resources,
+        grants: dict[tuple[str, str, str], Resources],
+        shown: dict[str, Resources],
+    ) -> None:
+        self._ledger.offer((framework, role), agent.name, offer)
+        self._ranking.allocated(framework, role, agent.name, offer)
+        self._roles.moved(agent.name, role, offer, 1, held=False)
+        key = (framework, role, agent.name)
+        grants[key] = grants[key] + offer if key in grants else offer
+        if not offer.is_plain and (shared := offer.shared):
+            shown[agent.name] = shown[agent.name] + shared if agent.name in shown else shared
+
+    # -- requested shapes
 
     def _turns(self) -> Iterator[tuple[str, str]]:
         """Role and framework, in order, as it stands when the agent's turn begins."""
@@ -59,96 +244,147 @@ class Cycle:
             for framework in self._ranking.frameworks(role).sort():
                 yield role, framework
 
-    def _whole(self, agent: Agent) -> Iterator[Grant]:
-        """All that is free, to the first that takes it."""
-        free = agent.free
-        for role, framework in self._turns():
-            if not is_allocatable(free, self._minimum(framework)):
-                continue
-            if self._refusals.blocks(framework, role, agent.name, free):
-                continue
-            self._ledger.offer((framework, role), agent.name, free)
-            self._ranking.allocated(framework, role, free)
-            yield Grant(framework, role, agent.name, free)
-            return
-
-    def _shared(self, agent: Agent) -> Iterator[Grant]:
+    def _share_out(self, agent: Agent, budget: Budget | None, lacking: bool, cut: Cut) -> None:
         """Room for one task after the other, as far as they fit, each to who is first then."""
-        cut: dict[tuple[str, str], tuple[Resources, dict[Shape, int]]] = {}
         done: set[tuple[str, str]] = set()
         while agent.free:
-            turn = self._first_fit(agent, cut, done)
+            turn = self._first_fit(agent, budget, lacking, cut, done)
             if turn is None:
-                break
-            role, framework, ask = turn
-            amount = ask.shape.resources
+                return
+            role, framework, ask, amount = turn
             self._ledger.offer((framework, role), agent.name, amount)
             self._requests.offer(framework, role, ask.shape)
-            self._ranking.allocated(framework, role, amount)
+            self._ranking.allocated(framework, role, agent.name, amount)
+            self._roles.moved(agent.name, role, amount, 1, held=False)
+            if budget is not None:
+                counted = amount.split(regular_scalar).quantities()
+                lack = budget.unsatisfied(role) if lacking else {}
+                given = {n: min(q, lack[n]) for n, q in counted.items() if n in lack}
+                rest = {n: q - given.get(n, 0) for n, q in counted.items()}
+                budget.give(role, given, rest)
             self._tell_waiting(framework, role)
             total, tasks = cut.get((role, framework), (None, {}))
             tasks[ask.shape] = tasks.get(ask.shape, 0) + 1
             cut[role, framework] = (amount if total is None else total + amount, tasks)
-        for (role, framework), (total, tasks) in cut.items():
-            if total is not None:
-                yield Grant(framework, role, agent.name, total, tuple(tasks.items()))
 
     def _first_fit(
         self,
         agent: Agent,
-        cut: dict[tuple[str, str], tuple[Resources, dict[Shape, int]]],
+        budget: Budget | None,
+        lacking: bool,
+        cut: Cut,
         done: set[tuple[str, str]],
-    ) -> tuple[str, str, Ask] | None:
+    ) -> tuple[str, str, Ask, Resources] | None:
         if not self._ranking.by_waiting:
             for role, framework in self._turns():
                 if (role, framework) not in done:
-                    ask = self._fitting(role, framework, agent, cut, done)
-                    if ask is not None:
-                        return role, framework, ask
+                    found = self._fitting(role, framework, agent, budget, lacking, cut, done)
+                    if found is not None:
+                        return role, framework, *found
             return None
         # How long a framework has waited counts by the oldest of its tasks that would fit here.
         asks = {}
         for role, framework in self._turns():
             if (role, framework) not in done:
-                ask = self._fitting(role, framework, agent, cut, done)
-                since = None if ask is None else ask.since[ask.offered]
+                found = self._fitting(role, framework, agent, budget, lacking, cut, done)
+                since = None if found is None else found[0].since[found[0].offered]
                 self._ranking.waiting(framework, role, since)
-                if ask is not None:
-                    asks[role, framework] = ask
+                if found is not None:
+                    asks[role, framework] = found
         first = next((turn for turn in self._turns() if turn in asks), None)
         for role, framework in asks:
             self._tell_waiting(framework, role)
-        return None if first is None else (*first, asks[first])
+        return None if first is None else (*first, *asks[first])
 
     def _fitting(
         self,
         role: str,
-        framework: str,
+        name: str,
         agent: Agent,
-        cut: dict[tuple[str, str], tuple[Resources, dict[Shape, int]]],
+        budget: Budget | None,
+        lacking: bool,
+        cut: Cut,
         done: set[tuple[str, str]],
-    ) -> Ask | None:
-        """The framework's oldest ask of which one more task fits."""
-        queue = self._requests.get(framework, role)
+    ) -> tuple[Ask, Resources] | None:
+        """The framework's oldest ask of which one more task fits, and what it would get."""
+        queue = self._requests.get(name, role)
         if queue is None:
             return None
-        key = (framework, role, agent.name)
+        key = (name, role, agent.name)
         growth, seen = self._unfit.get(key, (-1, 0))
-        if growth != agent.growth:
+        if growth != agent.growth or budget is not None:
             seen = 0
         if seen < queue.seq:
-            had = cut.get((role, framework))
-            for ask in queue.unmet(seen):
-                shape = ask.shape
-                if not shape.resources <= agent.free or not shape.fits_attributes(agent.attributes):
-                    continue
-                offer = shape.resources if had is None else had[0] + shape.resources
-                if not self._refusals.blocks(framework, role, agent.name, offer):
-                    return ask
+            framework = self._frameworks[name]
+            if self._is_willing(framework, role, agent):
+                for ask in queue.unmet(seen):
+                    amount = self._carved(framework, role, agent, ask.shape)
+                    if amount is None:
+                        continue
+                    if budget is not None and not self._within(budget, role, amount, lacking):
+                        continue
+                    had = cut.get((role, name))
+                    offer = amount if had is None else had[0] + amount
+                    if not self._refusals.blocks(name, role, agent.name, offer):
+                        return ask, amount
         # Less is free from here on, so what does not fit now will not fit in this agent's turn.
-        self._unfit[key] = (agent.growth, queue.seq)
-        done.add((role, framework))
+        if budget is None:
+            self._unfit[key] = (agent.growth, queue.seq)
+        done.add((role, name))
         return None
+
+    def _is_willing(self, framework: Framework, role: str, agent: Agent) -> bool:
+        return (
+            not framework.excludes(role, agent)
+            and self._is_capable(framework, agent)
+            and "MULTI_ROLE" in agent.capabilities
+            and ("/" not in role or "HIERARCHICAL_ROLE" in agent.capabilities)
+        )
+
+    def _carved(
+        self, framework: Framework, role: str, agent: Agent, shape: Shape
+    ) -> Resources | None:
+        """What one task would get: from its role's reservations first, then from what is unreserved."""
+        if not shape.fits_attributes(agent.texts):
+            return None
+        if agent.free.is_plain:
+            return shape.resources if shape.resources <= agent.free else None
+        free = agent.free.allocatable_to(role).split(
+            lambda name, tag, scalar: framework.takes(tag) and not tag.shared and not tag.fixed
+        )
+        others = shape.resources.minus(shape.resources.scalars)
+        if not others <= free:
+            return None
+        left = dict(shape.resources.units)
+        taken = []
+        for item in sorted(free.objects(), key=lambda i: (not i.tag.reservations, i.tag.revocable)):
+            want = left.get(item.name, 0)
+            if isinstance(item.value, int) and want:
+                got = min(item.value, want)
+                left[item.name] = want - got
+                taken.append(item._replace(value=got))
+        if any(left.values()):
+            return None
+        return Resources.of_items(taken, space=free.space) + others
+
+    def _within(self, budget: Budget, role: str, amount: Resources, lacking: bool) -> bool:
+        """Whether limits, and the headroom of others' guarantees, allow the task."""
+        counted = amount.split(regular_scalar).quantities()
+        limit = budget.limit_left(role)
+        if limit is not None and any(q > limit.get(n, q) for n, q in counted.items()):
+            return False
+        lack = budget.unsatisfied(role) if budget.guaranteed else {}
+        if lacking and not any(name in lack for name in counted):
+            return False
+        surplus = budget.surplus()
+        return surplus is None or all(
+            max(q - lack.get(n, 0), 0) <= surplus.get(n, 0) for n, q in counted.items()
+        )
 
     def _tell_waiting(self, framework: str, role: str) -> None:
         self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
+
+
+def _beside(role: str, tag: Tag, scalar: bool) -> bool:
+    """What comes with a guarantee: reserved to the very role, no amounts, or revocable."""
+    return tag.owner == role or not scalar or tag.revocable

@@ -70,6 +70,11 @@ class Refusals:
                 refusal.live = False
         return list(by_agent)
 
+    def clear_framework(self, framework: str) -> None:
+        """Drop all of a framework, also those of roles that it has left; O(frameworks)."""
+        for key in [key for key in self._by if key[0] == framework]:
+            self.clear(*key)
+
     def clear_agent(self, agent: str) -> None:
         """Drop all that concern the agent; O(frameworks)."""
         for key in list(self._by):
@@ -77,6 +82,13 @@ class Refusals:
                 refusal.live = False
             if not self._by[key]:
                 del self._by[key]
+
+    def by_role(self) -> dict[str, int]:
+        """How many are live, by role; O(refusals)."""
+        out: dict[str, int] = {}
+        for refusal in self:
+            out[refusal.role] = out.get(refusal.role, 0) + 1
+        return out
 
     def __iter__(self) -> Iterator[Refusal]:
         for by_agent in self._by.values():

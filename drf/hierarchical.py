@@ -7,80 +7,122 @@ verbs came before it. Time arrives through `advance`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from drf._random import SplitMix64
+from drf.constraints import OfferConstraints
 from drf.cycle import Cycle
 from drf.errors import (
     ClockError,
     DuplicateName,
     InvalidOption,
+    InvalidQuantity,
     InvariantBroken,
+    Overcommit,
     UnknownName,
 )
 from drf.filters import Refusal, Refusals
+from drf.frameworks import CAPABILITIES, Framework
 from drf.ledger import Agent, Ledger
-from drf.plugins import Grant, Policy, make_policy
+from drf.plugins import (
+    Conversions,
+    InverseOffer,
+    Minimums,
+    Outcome,
+    Policy,
+    Quota,
+    Tasks,
+    Unavailability,
+    Usage,
+    make_policy,
+)
+from drf.quota import Budget, headroom, regular_scalar, sorted_items
 from drf.ranking import Ranking
 from drf.requests import Requests
-from drf.resources import Resources, ResourceSpace, Shape
-from drf.roles import check_role
+from drf.resources import Resources, Shape
+from drf.roles import RoleTree, add_to, check_role
+from drf.tags import Tag
 from drf.timers import Timers
+from drf.units import LIMIT, ResourceSpace
+from drf.values import Item
 
 LONGEST_REFUSAL = 365 * 24 * 3600.0
 """Seconds; a longer refusal ends then (as in Mesos)."""
 
-TICK = "tick"
+DEFAULT_REFUSAL = 5.0
+"""Seconds; what a negative refusal means in Mesos."""
 
+RECOVERY_PART = 0.8
+"""With this part of the expected agents back, a recovered allocator goes on."""
 
-class Framework:
-    """One framework: its roles, those it suppressed, whether it is active, what it takes as worth an offer."""
+RECOVERY_SECONDS = 600.0
+"""And after so long in any case."""
 
-    __slots__ = ("active", "min_allocatable", "name", "roles", "suppressed")
+TICK, RECOVERED = "tick", "recovered"
 
-    def __init__(
-        self,
-        name: str,
-        roles: Sequence[str],
-        suppressed: Sequence[str],
-        min_allocatable: Sequence[Resources] | None,
-        active: bool,
-    ) -> None:
-        self.name = name
-        self.roles = tuple(roles)
-        self.suppressed = set(suppressed)
-        self.min_allocatable = min_allocatable
-        self.active = active
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "mesos": {
+        "react": "interval",
+        "quota": "mesos",
+        "filter_gpus": True,
+        "min_allocatable": ({"cpus": 0.01}, {"mem": 32}),
+        "capable": False,
+    },
+}
+"""What ``like=`` sets, each by the defaults of that system."""
 
 
 class HierarchicalAllocator:
-    """Roles and in each role frameworks, in a policy's order; agents, refusals and requests.
+    """Roles in a tree and in each role frameworks, in a policy's order; agents, quota, refusals and requests.
 
     ``interval``: seconds between runs over all agents, None for none. ``react``: ``"event"`` makes an agent a candidate
     as soon as something on it may fit that did not; ``"interval"`` only where Mesos does (new or activated framework,
     revive, new or changed agent), the rest waits for the interval. ``offer``: ``"agent"`` offers all that is free on an
-    agent, ``"demand"`` what the requested shapes can use. ``agent_order``: ``"random"``, ``"id"``, ``"pack"`` (least free
-    first) or ``"spread"`` (most free first), ties by name.
-    ``min_allocatable``: amounts of which one must be reached, none: anything is offered.
+    agent, ``"demand"`` what the requested shapes can use. ``agent_order``: ``"random"``, ``"id"``, ``"pack"`` (least
+    free first) or ``"spread"`` (most free first), ties by name. ``min_allocatable``: amounts of which one must be
+    reached, none: anything is offered. ``exclude``: resources that do not count for shares. ``quota``: ``"tree"`` or
+    ``"mesos"`` (see `drf.quota`). ``filter_gpus`` hides agents with gpus from frameworks without GPU_RESOURCES,
+    ``master_region`` agents of other regions from those without REGION_AWARE. ``shrink_order``: in which order objects
+    of one name are cut, ``"random"`` or ``"sorted"``. ``capable``: whether a framework that names no capabilities has
+    all of them, or none. ``like="mesos"`` sets Mesos's defaults.
     """
 
     def __init__(
         self,
         policy: str | Policy = "drf",
         *,
+        like: str | None = None,
         interval: float | None = 1.0,
-        react: str = "event",
+        react: str | None = None,
         offer: str = "agent",
         agent_order: str = "random",
-        min_allocatable: Sequence[Resources] = (),
-        exclude: Sequence[str] = (),
+        shrink_order: str = "random",
+        min_allocatable: Sequence[Any] | None = None,
+        exclude: Iterable[str] = (),
+        quota: str | None = None,
+        filter_gpus: bool | None = None,
+        master_region: str | None = None,
+        capable: bool | None = None,
         space: ResourceSpace | None = None,
         seed: int = 0,
     ) -> None:
+        if like is not None and like not in PRESETS:
+            raise UnknownName("preset", like, PRESETS)
+        preset = PRESETS.get(like or "", {})
+        react = react if react is not None else preset.get("react", "event")
+        quota = quota if quota is not None else preset.get("quota", "tree")
+        if min_allocatable is None:
+            min_allocatable = preset.get("min_allocatable", ())
+        if filter_gpus is None:
+            filter_gpus = bool(preset.get("filter_gpus", False))
+        self._capable = capable if capable is not None else bool(preset.get("capable", True))
         for name, value, allowed in (
             ("react", react, ("event", "interval")),
             ("offer", offer, ("agent", "demand")),
             ("agent_order", agent_order, ("random", "id", "pack", "spread")),
+            ("shrink_order", shrink_order, ("random", "sorted")),
+            ("quota", quota, ("tree", "mesos")),
         ):
             if value not in allowed:
                 raise InvalidOption(f"{name} is {value!r}; it is one of {', '.join(allowed)}")
@@ -98,73 +140,141 @@ class HierarchicalAllocator:
         self._eager = react == "event"
         self._whole = offer == "agent"
         self._agent_order = agent_order
-        self._min_allocatable = tuple(min_allocatable)
+        self._tree_quota = quota == "tree"
+        self._lenient = like == "mesos"
         self._random = SplitMix64(seed)
         self._ledger = Ledger()
+        self._roles = RoleTree()
         self._ranking = Ranking(
             self.policy, self.space, self._random.spawn(1).next(), frozenset(exclude)
         )
         self._refusals = Refusals()
         self._requests = Requests()
         self._frameworks: dict[str, Framework] = {}
-        self._total = Resources(space=self.space)
+        self._quantities: dict[str, int] = {}
         self._cycle = Cycle(
-            self._ledger, self._ranking, self._refusals, self._requests, self._minimum
+            self._ledger,
+            self._ranking,
+            self._roles,
+            self._refusals,
+            self._requests,
+            self._frameworks,
+            minimum=tuple(Resources(least, space=self.space) for least in min_allocatable),
+            filter_gpus=filter_gpus,
+            region=master_region,
+            arrange=sorted_items if shrink_order == "sorted" else self._shuffled_items,
         )
+        self._whitelist: frozenset[str] | None = None
+        self._inverse_refusals: dict[tuple[str, str], float] = {}
         self._candidates: dict[str, None] = {}
         self._all = False
         self._tick_due = False
+        self._paused = 0
+        self._expected: int | None = None  # agents that a recovery waits for
         self._timers = Timers()
         self._now = 0.0
+        self._runs = 0
         if interval is not None:
             self._timers.set(interval, TICK)
 
     # -- agents
 
     def add_agent(
-        self, agent: str, total: Resources, *, attributes: Mapping[str, str] | None = None
+        self,
+        agent: str,
+        total: Resources,
+        *,
+        hostname: str | None = None,
+        attributes: Sequence[tuple[str, Any]] = (),
+        capabilities: Sequence[str] | None = None,
+        region: str | None = None,
+        zone: str | None = None,
+        used: Usage | None = None,
+        unavailability: Unavailability | None = None,
     ) -> None:
-        """A new agent, all of it free; a candidate. Raises DuplicateName, InvalidQuantity."""
+        """A new agent with what runs there already, by framework and role; a candidate.
+
+        Usage of a framework that is not known yet makes it less free at once, and counts for shares and quota when the
+        framework comes. Raises DuplicateName, InvalidQuantity, InvalidOption.
+        """
         if agent in self._ledger.agents:
             raise DuplicateName(
                 f"agent {agent!r} is there already; update it, or choose another name"
             )
-        new = self._bounded(self._total, total, agent)
-        self._ledger.add(agent, total, attributes or {})
+        self._same_units(total, f"agent {agent!r}")
+        reported = self._usage(used)
+        new = self._bounded(total.quantities(), {})
+        record = self._ledger.add(agent, total)
+        record.hostname = hostname if hostname is not None else agent
+        record.describe(attributes)
+        if capabilities is not None:
+            record.capabilities = frozenset(capabilities)
+        record.region, record.zone = region, zone
+        record.unavailability = unavailability
         self._set_total(new)
-        self._candidates[agent] = None
+        self._roles.track_reservations(agent, total)
+        for framework, role, amount in reported:
+            self._restore(framework, role, agent, amount)
+        self._trigger(agent)
+        if self._expected is not None and len(self._ledger.agents) >= self._expected:
+            self._expected = None
+            self._trigger(agent)
 
     def update_agent(
         self,
         agent: str,
         total: Resources | None = None,
         *,
-        attributes: Mapping[str, str] | None = None,
+        attributes: Sequence[tuple[str, Any]] | None = None,
+        capabilities: Sequence[str] | None = None,
     ) -> None:
-        """Replace total (it may shrink below what is out), attributes, or both; a candidate if changed.
+        """Replace total (it may shrink below what is out), attributes or capabilities; a candidate if changed.
 
-        Changed attributes end the refusals of that agent. Raises UnknownName, InvalidQuantity.
+        Changed attributes, whatever their order, end the refusals of that agent. Raises UnknownName, InvalidQuantity.
         """
         record = self._ledger[agent]
         if total is not None and total != record.total:
-            new = self._bounded(self._total.minus(record.total.scalars), total, agent)
-            self._ledger.set_total(agent, total)
-            self._set_total(new)
-            self._candidates[agent] = None
-        if attributes is not None and dict(attributes) != record.attributes:
-            record.attributes = dict(attributes)
+            self._same_units(total, f"agent {agent!r}")
+            self._change_total(record, total)
+            self._trigger(agent)
+        if attributes is not None and sorted(map(repr, attributes)) != sorted(
+            map(repr, record.attributes)
+        ):
+            record.describe(attributes)
             self._refusals.clear_agent(agent)
+            self._clear_inverse(agent=agent)
             self._ledger.grow(record)
-            self._candidates[agent] = None
+            self._trigger(agent)
+        if capabilities is not None and frozenset(capabilities) != record.capabilities:
+            record.capabilities = frozenset(capabilities)
+            self._ledger.grow(record)
+            self._trigger(agent)
+
+    def add_resource_provider(
+        self, agent: str, total: Resources, *, used: Usage | None = None
+    ) -> None:
+        """The agent has so much more, some of it in use. Raises UnknownName, InvalidQuantity."""
+        record = self._ledger[agent]
+        self._same_units(total, f"agent {agent!r}")
+        reported = self._usage(used)
+        self._change_total(record, record.total + total)
+        for framework, role, amount in reported:
+            self._restore(framework, role, agent, amount)
+        self._react(agent)
 
     def remove_agent(self, agent: str) -> None:
         """Forget the agent with all that is offered and held on it. Raises UnknownName."""
         gone = self._ledger.remove(agent)
-        for where in (gone.offered, gone.held):
+        for where, held in ((gone.offered, False), (gone.held, True)):
             for (framework, role), amount in where.items():
-                self._ranking.unallocated(framework, role, amount)
-        self._set_total(self._total.minus(gone.total.scalars))
+                if framework in self._frameworks:
+                    self._ranking.unallocated(framework, role, agent, amount)
+                    self._roles.moved(agent, role, amount, -1, held=held)
+                    self._untrack(framework, role)
+        self._roles.untrack_reservations(agent, gone.total)
+        self._set_total(self._bounded({}, gone.total.quantities()))
         self._refusals.clear_agent(agent)
+        self._clear_inverse(agent=agent)
         self._candidates.pop(agent, None)
 
     def activate_agent(self, agent: str) -> None:
@@ -178,6 +288,12 @@ class HierarchicalAllocator:
         """Offer it no more; it still counts. Raises UnknownName."""
         self._ledger[agent].active = False
 
+    def set_whitelist(self, hostnames: Sequence[str] | None) -> None:
+        """Offer only agents with these host names; None: all of them."""
+        self._whitelist = None if hostnames is None else frozenset(hostnames)
+        if self._eager:
+            self._trigger()
+
     # -- frameworks
 
     def add_framework(
@@ -185,58 +301,118 @@ class HierarchicalAllocator:
         framework: str,
         roles: Sequence[str],
         *,
+        capabilities: Sequence[str] | None = None,
         suppressed: Sequence[str] = (),
-        min_allocatable: Sequence[Resources] | None = None,
+        min_allocatable: Minimums | None = None,
+        constraints: OfferConstraints | None = None,
+        used: Usage | None = None,
         active: bool = True,
     ) -> None:
-        """A new framework; if active, all agents are candidates. Raises DuplicateName, InvalidName, UnknownName."""
+        """A new framework; if active, all agents are candidates.
+
+        What it has on known agents counts from now on: as the agents reported, or as ``used`` says (by agent and role)
+        where an agent reported nothing of it. Raises DuplicateName, InvalidName, UnknownName, InvalidOption.
+        """
         if framework in self._frameworks:
             raise DuplicateName(
                 f"framework {framework!r} is there already; remove it, or choose another name"
             )
-        roles = list(dict.fromkeys(check_role(role) for role in roles))
-        if not roles:
-            raise InvalidOption(
-                f"framework {framework!r} has no role; give at least one, such as '*'"
-            )
-        for role in suppressed:
-            if role not in roles:
-                raise UnknownName(f"role in suppressed of framework {framework!r}:", role, roles)
-        new = Framework(framework, roles, suppressed, min_allocatable, active)
+        roles = self._checked_roles(framework, roles, suppressed)
+        known = self._capabilities(framework, capabilities)
+        reported = [
+            (agent, role, amount)
+            for agent, role, amount in self._usage(used)
+            if agent in self._ledger.agents
+        ]
+        new = Framework(framework, active)
+        new.describe(known, min_allocatable, constraints)
+        new.roles, new.suppressed = tuple(roles), set(suppressed)
         self._frameworks[framework] = new
         for role in roles:
-            self._ranking.track(framework, role, active=active and role not in suppressed)
+            self._track(new, role)
+        there = self._ledger.agents_of(framework)
+        for agent, role, amount, _ in list(self._ledger.holdings(framework)):
+            self._account(framework, role, agent, amount)
+        for agent, role, amount in reported:
+            if agent not in there:
+                self._restore(framework, role, agent, amount)
         if active:
-            self._all = True
+            self._trigger()
+
+    def update_framework(
+        self,
+        framework: str,
+        roles: Sequence[str],
+        *,
+        capabilities: Sequence[str] | None = None,
+        suppressed: Sequence[str] = (),
+        min_allocatable: Minimums | None = None,
+        constraints: OfferConstraints | None = None,
+    ) -> None:
+        """Replace its roles, suppressed roles, capabilities, minimum offers and constraints.
+
+        A role that it leaves loses its refusals, and one that is suppressed no more, too. Raises UnknownName,
+        InvalidName, InvalidOption.
+        """
+        record = self._known(framework)
+        roles = self._checked_roles(framework, roles, suppressed)
+        known = self._capabilities(framework, capabilities)
+        old_roles, old_suppressed = record.roles, record.suppressed
+        record.describe(known, min_allocatable, constraints)
+        record.roles, record.suppressed = tuple(roles), set(suppressed)
+        for role in roles:
+            if role not in old_roles:
+                self._track(record, role)
+        for role in old_roles:
+            if role not in roles:
+                self._end_refusals(framework, role)
+                self._requests.drop(framework, role)
+                self._untrack(framework, role)
+        for role in roles:
+            if role in old_suppressed and role not in record.suppressed:
+                self._end_refusals(framework, role)
+        self._listen(record, {*old_roles, *roles})
+        self._clear_inverse(framework=framework)
+        for agent in self._ledger.agents.values():
+            self._ledger.grow(agent)
+        if self._eager:
+            self._trigger()
 
     def remove_framework(self, framework: str) -> None:
         """Forget the framework; all it had is free again. Raises UnknownName."""
         record = self._known(framework)
         for agent, role, amount, held in list(self._ledger.holdings(framework)):
             self._ledger.give_back((framework, role), agent, amount, held=held)
-            self._ranking.unallocated(framework, role, amount)
+            self._unaccount(framework, role, agent, amount, held=held)
             self._react(agent)
-        for role in record.roles:
-            self._ranking.untrack(framework, role)
-            self._refusals.clear(framework, role)
-            self._requests.drop(framework, role)
-        self._cycle.forget(framework)
         del self._frameworks[framework]
+        for role in record.roles:
+            self._end_refusals(framework, role)
+            self._requests.drop(framework, role)
+            self._untrack(framework, role)
+        self._refusals.clear_framework(framework)
+        self._clear_inverse(framework=framework)
+        for agent_record in self._ledger.agents.values():
+            agent_record.asked.pop(framework, None)
+            agent_record.answers.pop(framework, None)
+        self._cycle.forget(framework)
 
     def activate_framework(self, framework: str) -> None:
         """Ask it again when its turn comes; all agents are candidates. Raises UnknownName."""
         record = self._known(framework)
         record.active = True
-        self._listen(record)
-        self._all = True
+        self._listen(record, record.roles)
+        self._trigger()
 
     def deactivate_framework(self, framework: str) -> None:
         """Ask it no more and end its refusals; what it has still counts. Raises UnknownName."""
         record = self._known(framework)
         record.active = False
-        self._listen(record)
+        self._listen(record, record.roles)
         for role in record.roles:
             self._end_refusals(framework, role)
+        self._refusals.clear_framework(framework)
+        self._clear_inverse(framework=framework)
 
     def update_weights(self, weights: Mapping[str, float]) -> None:
         """Weights of roles, known or not yet, from the next run on. Raises InvalidName, InvalidOption."""
@@ -251,35 +427,51 @@ class HierarchicalAllocator:
                     f"weight of role {role!r} is {weight!r}; it must be above 0 and finite"
                 )
         for role, weight in weights.items():
+            self._roles.set_weight(role, float(weight))
             self._ranking.set_weight(role, float(weight))
+
+    def update_quota(self, role: str, guarantees: Resources, limits: Mapping[str, float]) -> None:
+        """Guarantees and limits of a role from the next run on; both empty: no quota. A limit of 0 is one.
+
+        Raises InvalidName, InvalidQuantity, InvalidOption where a guarantee is above its limit.
+        """
+        check_role(role)
+        self._same_units(guarantees, f"quota of {role!r}")
+        if not guarantees.is_plain or guarantees != guarantees.scalars:
+            raise InvalidQuantity(f"quota of {role!r}: {guarantees} is not all plain amounts")
+        for name, limit in limits.items():
+            if self.space.to_units(name, limit) < guarantees.units.get(name, 0):
+                raise InvalidOption(
+                    f"quota of {role!r}: the guarantee of {guarantees[name]} {name} is above the limit of {limit}"
+                )
+        self._roles.set_quota(role, guarantees, limits)
+        if self._eager:
+            self._trigger()
 
     def suppress(self, framework: str, roles: Sequence[str] = ()) -> None:
         """Ask it no more in these roles (none named: all); refusals and offers stay. Raises UnknownName."""
         record, roles = self._subscribed(framework, roles)
         record.suppressed.update(roles)
-        self._listen(record)
+        self._listen(record, roles)
 
     def revive(self, framework: str, roles: Sequence[str] = ()) -> None:
         """Ask it again in these roles (none named: all) and end its refusals there; all agents are candidates."""
         record, roles = self._subscribed(framework, roles)
         record.suppressed.difference_update(roles)
-        self._listen(record)
+        self._listen(record, roles)
         for role in roles:
             self._end_refusals(framework, role)
-        self._all = True
+        self._clear_inverse(framework=framework)
+        self._trigger()
 
     def request(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> None:
-        """So many tasks of the shape wait, an entry each, oldest first. Raises UnknownName, NotSupported."""
+        """So many tasks of the shape wait, an entry each, oldest first. Raises UnknownName, InvalidOption."""
         self._subscribed(framework, [role])
-        if shape.resources.space != self.space:
-            raise InvalidOption(
-                f"{shape.resources} is counted in units of {shape.resources.space}, the allocator in {self.space}; "
-                f"make the shape with space=allocator.space"
-            )
+        self._same_units(shape.resources, f"request of framework {framework!r}")
         more = self._requests.set(framework, role, shape, since)
         self._tell_waiting(framework, role)
         if more and self._eager:
-            self._all = True
+            self._trigger()
 
     # -- what becomes of what was granted
 
@@ -292,51 +484,163 @@ class HierarchicalAllocator:
         *,
         refuse_seconds: float | None = None,
         allocated: bool = False,
-        unmet: Sequence[tuple[Shape, int]] = (),
+        unmet: Tasks = (),
     ) -> None:
         """An offer, or a part of it, or what ran, comes back; the framework may refuse as much for a while.
 
         Nothing happens where framework or agent are gone. Raises Overcommit where less than that is out,
-        InvalidOption for a duration below 0.
+        InvalidOption for a duration below 0 (Mesos takes it as 5 s).
         """
-        if refuse_seconds is not None and not refuse_seconds >= 0:
-            raise InvalidOption(
-                f"refuse_seconds is {refuse_seconds!r}; it is 0 (no refusal) or more"
-            )
+        seconds = self._refusal(refuse_seconds)
         if framework not in self._frameworks or agent not in self._ledger.agents:
             return
         if resources:
-            self._ledger.give_back((framework, role), agent, resources, held=allocated)
-            self._ranking.unallocated(framework, role, resources)
+            held = allocated or (
+                self._lenient and not self._was_offered(framework, role, agent, resources)
+            )
+            self._ledger.give_back((framework, role), agent, resources, held=held)
+            self._unaccount(framework, role, agent, resources, held=held)
             self._react(agent)
         if unmet:
             again = self._requests.answer(framework, role, unmet, served=False)
-            self._tell_waiting(framework, role)
+            if self._ranking.is_tracked(framework, role):
+                self._tell_waiting(framework, role)
             if again:
                 self._react(agent)
-        if refuse_seconds and resources:
-            seconds = min(max(refuse_seconds, self._interval or 0.0), LONGEST_REFUSAL)
+        if seconds and resources:
+            seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
             refusal = Refusal(framework, role, agent, resources, self._now + seconds)
             self._refusals.add(refusal)
             self._timers.set(refusal.deadline, refusal)
 
     def transition_offered_to_allocated(
-        self,
-        framework: str,
-        agent: str,
-        role: str,
-        resources: Resources,
-        *,
-        served: Sequence[tuple[Shape, int]] = (),
+        self, framework: str, agent: str, role: str, resources: Resources, *, served: Tasks = ()
     ) -> None:
         """What was offered is used now. Raises UnknownName, Overcommit where less than that is offered."""
         self._known(framework)
         self._ledger.keep((framework, role), agent, resources)
+        self._roles.kept(role, resources)
         if served:
             self._requests.answer(framework, role, served, served=True)
             self._tell_waiting(framework, role)
 
-    # -- time and decisions
+    def update_allocation(
+        self,
+        framework: str,
+        agent: str,
+        role: str,
+        offered: Resources,
+        conversions: Conversions,
+    ) -> None:
+        """A framework reserves, unreserves, makes or destroys volumes out of what it was offered; it is no grant.
+
+        Raises UnknownName, Overcommit where the offer, or by now the agent, does not hold what is consumed.
+        """
+        self._known(framework)
+        record = self._ledger[agent]
+        if not offered <= record.offered.get((framework, role), Resources(space=self.space)):
+            raise Overcommit(
+                f"framework {framework!r} was not offered {offered} on agent {agent!r} for role {role!r}"
+            )
+        updated, total = offered, record.total
+        for consumed, converted in conversions:
+            updated = updated - consumed + converted
+            if consumed:
+                total = total - consumed + converted
+        self._bounded(total.quantities(), record.total.quantities())
+        old_total = record.total
+        self._ledger.convert((framework, role), agent, offered, updated, total)
+        self._ranking.converted(framework, role, agent, offered, updated)
+        self._roles.moved(agent, role, offered, -1, held=False)
+        self._roles.moved(agent, role, updated, 1, held=False)
+        self._totals_changed(agent, old_total, total)
+
+    def update_available(self, agent: str, conversions: Conversions) -> None:
+        """An operator reserves, unreserves, makes or destroys volumes out of what is free.
+
+        Raises UnknownName, Overcommit where what is free does not hold what is consumed.
+        """
+        record = self._ledger[agent]
+        free, total = record.free, record.total
+        for consumed, converted in conversions:
+            free = free - consumed + converted
+            total = total - consumed + converted
+        old = record.total
+        self._ledger.set_total(agent, total)
+        self._totals_changed(agent, old, total)
+        self._react(agent)
+
+    # -- maintenance
+
+    def update_unavailability(self, agent: str, unavailability: Unavailability | None) -> None:
+        """Planned maintenance from a moment on, for a time (None: for good), or none any more; a candidate."""
+        record = self._ledger[agent]
+        record.unavailability = unavailability
+        record.asked.clear()
+        record.answers.clear()
+        self._clear_inverse(agent=agent)
+        self._trigger(agent)
+
+    def update_inverse_offer(
+        self, agent: str, framework: str, status: str | None, refuse_seconds: float | None = None
+    ) -> None:
+        """What a framework says to an inverse offer: ACCEPT, DECLINE, or None: it ran out, or was dropped.
+
+        It may refuse further ones for a while. Raises UnknownName, InvalidOption.
+        """
+        record = self._ledger[agent]
+        self._known(framework)
+        if status not in (None, "ACCEPT", "DECLINE"):
+            raise InvalidOption(f"status is {status!r}; it is ACCEPT, DECLINE or None")
+        seconds = self._refusal(refuse_seconds)
+        if framework in record.asked:
+            del record.asked[framework]
+            if status is not None:
+                record.answers[framework] = status
+        if seconds:
+            deadline = self._now + min(seconds, LONGEST_REFUSAL)
+            key = (framework, agent)
+            self._inverse_refusals[key] = max(deadline, self._inverse_refusals.get(key, 0.0))
+
+    def inverse_offer_statuses(self) -> dict[str, dict[str, str]]:
+        """What frameworks said last, by agent with planned maintenance; O(agents)."""
+        return {
+            name: dict(record.answers)
+            for name, record in self._ledger.agents.items()
+            if record.unavailability is not None
+        }
+
+    # -- fail-over, time and decisions
+
+    def recover(self, expected_agents: int, quotas: Mapping[str, Quota]) -> None:
+        """A new master knows quotas and how many agents to expect: wait for most of them before deciding.
+
+        Without quotas there is no need to wait. Call it before any agent comes. Raises InvalidOption.
+        """
+        if self._ledger.agents:
+            raise InvalidOption(
+                f"recover comes before any agent, {len(self._ledger.agents)} are there; call it first"
+            )
+        if expected_agents < 0:
+            raise InvalidOption(f"{expected_agents} expected agents; it is 0 or more")
+        if not quotas:
+            return
+        for role, (guarantees, limits) in quotas.items():
+            self.update_quota(role, guarantees, limits)
+        threshold = int(expected_agents * RECOVERY_PART)
+        if threshold:
+            self._expected = threshold
+            self._timers.set(self._now + RECOVERY_SECONDS, RECOVERED)
+
+    def pause(self) -> None:
+        """Decide nothing until resumed; what would have triggered a run meanwhile is forgotten. Pauses nest."""
+        self._paused += 1
+
+    def resume(self) -> None:
+        """End the last pause. Raises InvalidOption where there is none."""
+        if not self._paused:
+            raise InvalidOption("the allocator is not paused; resume once for each pause")
+        self._paused -= 1
 
     def advance(self, now: float) -> None:
         """Set the time in seconds; refusals end, and a run over all agents becomes due. Raises ClockError.
@@ -358,6 +662,8 @@ class HierarchicalAllocator:
                 self._tick_due = True
                 if self._interval is not None:
                     self._timers.set(self._now + self._interval, TICK)
+            elif due[1] is RECOVERED:
+                self._expected = None
             elif self._refusals.end(due[1]) and due[1].agent in self._ledger.agents:
                 self._ledger.grow(self._ledger.agents[due[1].agent])
                 self._react(due[1].agent)
@@ -366,18 +672,54 @@ class HierarchicalAllocator:
         """When `advance` and `run` should be called again at the latest, None for never; O(1)."""
         return self._timers.next()
 
-    def run(self) -> list[Grant]:
+    def run(self) -> Outcome:
         """Decide over the candidates, over all agents where that is due; O(candidates x frameworks) at worst."""
-        agents = self._ledger.agents
-        every = self._tick_due or self._all
-        names = agents if every else (name for name in self._candidates if name in agents)
-        chosen = [agents[name] for name in sorted(names)]
+        outcome = Outcome()
+        due = self._tick_due or self._all or self._candidates
+        if due and not self._held_off():
+            outcome = self._decide()
         self._tick_due = self._all = False
         self._candidates.clear()
-        self._arrange(chosen)
-        grants = self._cycle.run(chosen, whole=self._whole)
         self._fire()
-        return grants
+        return outcome
+
+    def _decide(self) -> Outcome:
+        agents = self._ledger.agents
+        names: Iterable[str] = agents
+        if not (self._tick_due or self._all):
+            names = (name for name in self._candidates if name in agents)
+        candidates = [agents[name] for name in sorted(names)]
+        self._runs += 1
+        usable = [agent for agent in candidates if self._is_usable(agent)]
+        budget = None
+        if self._roles.quotas:
+            budget = Budget(self._roles, tree=self._tree_quota, free=self._headroom)
+        self._arrange(usable)
+        if self._whole:
+            first = list(usable)
+            if budget is not None and budget.guaranteed:
+                usable = sorted(usable, key=lambda agent: agent.name)
+                self._arrange(usable)
+            grants = self._cycle.whole(first, usable, budget)
+        else:
+            grants = self._cycle.shared(usable, budget)
+        return Outcome(grants, self._inverse_offers(candidates))
+
+    def _inverse_offers(self, candidates: Iterable[Agent]) -> list[InverseOffer]:
+        out = []
+        for agent in candidates:
+            if agent.unavailability is None:
+                continue
+            start, duration = agent.unavailability
+            for name in agent.frameworks():
+                framework = self._frameworks.get(name)
+                if framework is None or not framework.active or name in agent.asked:
+                    continue
+                if self._inverse_refusals.get((name, agent.name), 0.0) > self._now:
+                    continue
+                agent.asked[name] = None
+                out.append(InverseOffer(name, agent.name, start, duration))
+        return out
 
     # -- questions
 
@@ -387,13 +729,9 @@ class HierarchicalAllocator:
         roles = record.roles if role is None else self._subscribed(framework, [role])[1]
         return max(self._ranking.frameworks(r).share(framework) for r in roles)
 
-    def role_share(self, role: str) -> float:
-        """The role's dominant share divided by its weight; O(1). Raises UnknownName."""
-        return self._ranking.roles.share(role)
-
-    def total(self) -> Resources:
-        """The scalars of all agents; O(1)."""
-        return self._total
+    def role_shares(self) -> dict[str, float]:
+        """The dominant share of each role with frameworks, divided by its weight; O(roles)."""
+        return {role: self._ranking.roles.share(role) for role in self._ranking.roles.clients()}
 
     def refusals(self) -> int:
         """How many refusals are live; O(refusals)."""
@@ -404,28 +742,57 @@ class HierarchicalAllocator:
         self._known(framework)
         return list(self._ledger.holdings(framework))
 
+    def metrics(self) -> dict[str, float]:
+        """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
+        out: dict[str, float] = {"allocator/mesos/allocation_runs": self._runs}
+        used: dict[str, int] = {}
+        for agent in self._ledger.agents.values():
+            add_to(used, agent.out().quantities(), 1)
+        for name in ("cpus", "mem", "disk"):
+            out[f"allocator/mesos/resources/{name}/total"] = self._amount(name, self._quantities)
+            out[f"allocator/mesos/resources/{name}/offered_or_allocated"] = self._amount(name, used)
+        for role, share in self.role_shares().items():
+            out[f"allocator/mesos/roles/{role}/shares/dominant"] = share
+        for role, count in self._refusals.by_role().items():
+            out[f"allocator/mesos/offer_filters/roles/{role}/active"] = count
+        for role, node in self._roles.quotas.items():
+            consumed = node.consumed()
+            for what, units in (
+                ("guarantee", node.guarantees),
+                ("limit", node.limits),
+                ("offered_or_allocated", node.unreserved_out),
+                ("consumed", consumed),
+            ):
+                for name in units:
+                    key = f"allocator/mesos/quota/roles/{role}/resources/{name}/{what}"
+                    out[key] = self._amount(name, units)
+        return out
+
     def check(self) -> None:
-        """Re-derive every invariant of ledger, orders, refusals and requests. Raises InvariantBroken."""
+        """Re-derive every invariant of ledger, orders, roles, refusals and requests. Raises InvariantBroken."""
         self._ledger.check()
         self._ranking.check()
-        total = sum(
-            (a.total.scalars for a in self._ledger.agents.values()), Resources(space=self.space)
-        )
-        if total != self._total or self._ranking.roles.total() != total:
-            raise InvariantBroken(f"the agents have {total}, noted is {self._total}")
+        total: dict[str, int] = {}
+        for agent in self._ledger.agents.values():
+            add_to(total, agent.total.quantities(), 1)
+        if total != self._quantities or self._ranking.roles.total().units != total:
+            raise InvariantBroken(f"the agents have {total}, noted is {self._quantities}")
         for name, record in self._frameworks.items():
-            held: dict[str, Resources] = {}
-            for _, role, amount, _ in self._ledger.holdings(name):
-                held[role] = held.get(role, Resources(space=self.space)) + amount.scalars
-            for role in {*record.roles, *held}:
+            roles = {role for _, role, _, _ in self._ledger.holdings(name)}
+            for role in {*record.roles, *roles}:
                 sorter = self._ranking.frameworks(role)
-                due = held.get(role, Resources(space=self.space))
-                if sorter.held(name) != due:
+                due: dict[str, int] = {}
+                for agent in self._ledger.agents.values():
+                    nothing = Resources(space=self.space)
+                    there = agent.offered.get((name, role), nothing) + agent.held.get(
+                        (name, role), nothing
+                    )
+                    add_to(due, there.quantities(), 1)
+                if sorter.held(name).units != due:
                     raise InvariantBroken(
                         f"framework {name!r} has {due} in role {role!r}, its order counts {sorter.held(name)}"
                     )
-                listed = record.active and role in record.roles and role not in record.suppressed
-                if sorter.is_active(name) != listed:
+                if sorter.is_active(name) != record.listens(role):
                     raise InvariantBroken(f"framework {name!r} is listed wrongly in role {role!r}")
         for refusal in self._refusals:
             if (
@@ -435,11 +802,23 @@ class HierarchicalAllocator:
                 raise InvariantBroken(
                     f"a refusal of {refusal.framework!r} on {refusal.agent!r} is left over"
                 )
-        for framework, role, ask in self._requests:
-            if ask.offered < 0:
-                raise InvariantBroken(
-                    f"request of {framework!r} in {role!r}: {ask.offered} offered"
-                )
+        self._check_roles()
+
+    def _check_roles(self) -> None:
+        fresh = RoleTree()
+        for name, agent in self._ledger.agents.items():
+            fresh.track_reservations(name, agent.total)
+            for where, held in ((agent.offered, False), (agent.held, True)):
+                for (framework, role), amount in where.items():
+                    if framework in self._frameworks:
+                        fresh.moved(name, role, amount, 1, held=held)
+        for node in self._roles:
+            due = fresh.get(node.name)
+            for field in ("reservations", "reserved_out", "unreserved_out", "unreserved_held"):
+                if getattr(node, field) != (getattr(due, field) if due is not None else {}):
+                    raise InvariantBroken(
+                        f"role {node.name!r}: {field} is {getattr(node, field)}, not as the agents have it"
+                    )
 
     # -- inside
 
@@ -456,10 +835,117 @@ class HierarchicalAllocator:
                 raise UnknownName(f"role of framework {framework!r}:", role, record.roles)
         return record, roles or record.roles
 
-    def _listen(self, record: Framework) -> None:
-        for role in record.roles:
-            listed = record.active and role not in record.suppressed
-            self._ranking.set_active(record.name, role, listed)
+    def _checked_roles(
+        self, framework: str, roles: Sequence[str], suppressed: Sequence[str]
+    ) -> list[str]:
+        found = list(dict.fromkeys(check_role(role) for role in roles))
+        if not found:
+            raise InvalidOption(
+                f"framework {framework!r} has no role; give at least one, such as '*'"
+            )
+        for role in suppressed:
+            if role not in found:
+                raise UnknownName(f"role in suppressed of framework {framework!r}:", role, found)
+        return found
+
+    def _capabilities(self, framework: str, given: Sequence[str] | None) -> frozenset[str]:
+        if given is None:
+            return CAPABILITIES if self._capable else frozenset()
+        for capability in given:
+            if capability not in CAPABILITIES:
+                raise UnknownName(
+                    f"capability of framework {framework!r}:", capability, CAPABILITIES
+                )
+        return frozenset(given)
+
+    def _usage(self, used: Usage | None) -> list[tuple[str, str, Resources]]:
+        out = []
+        for where, by_role in (used or {}).items():
+            for role, amount in by_role.items():
+                check_role(role)
+                self._same_units(amount, f"what {where!r} uses")
+                if amount:
+                    out.append((where, role, amount))
+        return out
+
+    def _track(self, framework: Framework, role: str) -> None:
+        """The framework takes its turns in the role, if it does not already for what it has left there."""
+        if not self._ranking.is_tracked(framework.name, role):
+            self._ranking.track(framework.name, role, active=framework.listens(role))
+            self._roles.track_framework(framework.name, role)
+
+    def _untrack(self, framework: str, role: str) -> None:
+        """A role that the framework has left is forgotten when nothing is out in it any more."""
+        record = self._frameworks.get(framework)
+        if record is not None and role in record.roles:
+            return
+        if not self._ranking.is_tracked(framework, role):
+            return
+        if record is None or not any(r == role for _, r, _, _ in self._ledger.holdings(framework)):
+            self._ranking.untrack(framework, role)
+            self._roles.untrack_framework(framework, role)
+        else:
+            self._ranking.set_active(framework, role, False)
+
+    def _restore(self, framework: str, role: str, agent: str, amount: Resources) -> None:
+        self._ledger.restore((framework, role), agent, amount)
+        if framework in self._frameworks:
+            self._account(framework, role, agent, amount)
+
+    def _account(self, framework: str, role: str, agent: str, amount: Resources) -> None:
+        self._track(self._frameworks[framework], role)
+        self._ranking.allocated(framework, role, agent, amount)
+        self._roles.moved(agent, role, amount, 1, held=True)
+
+    def _unaccount(
+        self, framework: str, role: str, agent: str, amount: Resources, *, held: bool
+    ) -> None:
+        self._ranking.unallocated(framework, role, agent, amount)
+        self._roles.moved(agent, role, amount, -1, held=held)
+        self._untrack(framework, role)
+
+    def _listen(self, record: Framework, roles: Iterable[str]) -> None:
+        for role in sorted(roles):
+            if self._ranking.is_tracked(record.name, role):
+                self._ranking.set_active(record.name, role, record.listens(role))
+
+    def _was_offered(self, framework: str, role: str, agent: str, amount: Resources) -> bool:
+        """Mesos does not care whether what comes back was offered or ran; here it must be one of them."""
+        offered = self._ledger[agent].offered.get((framework, role))
+        return offered is not None and amount <= offered
+
+    def _refusal(self, seconds: float | None) -> float:
+        if seconds is None:
+            return 0.0
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise InvalidOption(f"refuse_seconds is {seconds!r}; it is a number of seconds")
+        if seconds >= 0:
+            return float(seconds)
+        if not self._lenient:
+            raise InvalidOption(f"refuse_seconds is {seconds!r}; it is 0 (no refusal) or more")
+        return DEFAULT_REFUSAL
+
+    def _is_usable(self, agent: Agent) -> bool:
+        return agent.active and (self._whitelist is None or agent.hostname in self._whitelist)
+
+    def _headroom(self) -> Mapping[str, int]:
+        """What guarantees can count on: in Mesos of the whole cluster, else of agents that are offered at all."""
+        agents = self._ledger.agents.values()
+        if self._tree_quota:
+            free: dict[str, int] = {}
+            for agent in agents:
+                if self._is_usable(agent):
+                    add_to(free, agent.free.split(regular_scalar).quantities(), 1)
+            return free
+        out: dict[str, int] = {}
+        for role in self._ranking.roles.clients():
+            add_to(out, self._ranking.roles.held(role).units, 1)
+        revocable = (
+            agent.free.split(_is_revocable).quantities()
+            for agent in agents
+            if not agent.free.is_plain
+        )
+        return headroom(self._quantities, out, self._roles, revocable)
 
     def _arrange(self, agents: list[Agent]) -> None:
         """Put agents, given by name, in the order in which they are visited."""
@@ -472,35 +958,77 @@ class HierarchicalAllocator:
 
     def _room(self, agent: Agent) -> float:
         """How much is free there: its parts of the cluster's totals, added up."""
-        total = self._total.units
         room = 0.0
-        for name, units in agent.free.units.items():
-            room += units / total[name]
+        for name, units in agent.free.quantities().items():
+            room += units / self._quantities[name]
         return room
 
-    def _minimum(self, framework: str) -> Sequence[Resources]:
-        own = self._frameworks[framework].min_allocatable
-        return self._min_allocatable if own is None else own
+    def _shuffled_items(self, items: Iterable[Item]) -> list[Item]:
+        out = list(items)
+        self._random.shuffle(out)
+        return out
+
+    def _held_off(self) -> bool:
+        return self._paused > 0 or self._expected is not None
+
+    def _trigger(self, agent: str | None = None) -> None:
+        """A run over this agent, or all of them, is wanted; while held off that is forgotten."""
+        if self._held_off():
+            return
+        if agent is None:
+            self._all = True
+        else:
+            self._candidates[agent] = None
 
     def _react(self, agent: str) -> None:
         if self._eager:
-            self._candidates[agent] = None
+            self._trigger(agent)
 
     def _end_refusals(self, framework: str, role: str) -> None:
         for agent in self._refusals.clear(framework, role):
             self._ledger.grow(self._ledger.agents[agent])
 
+    def _clear_inverse(self, *, agent: str | None = None, framework: str | None = None) -> None:
+        for key in [k for k in self._inverse_refusals if k[0] == framework or k[1] == agent]:
+            del self._inverse_refusals[key]
+
     def _tell_waiting(self, framework: str, role: str) -> None:
         self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
 
-    def _bounded(self, total: Resources, more: Resources, agent: str) -> Resources:
-        """The new total of the cluster, checked before anything changes."""
-        if more.space != self.space:
-            raise InvalidOption(
-                f"agent {agent!r}: {more} is counted in other units than {self.space}"
-            )
-        return total + more.scalars
+    def _same_units(self, amount: Resources, what: str) -> None:
+        if amount.space != self.space:
+            raise InvalidOption(f"{what}: {amount} is counted in other units than {self.space}")
 
-    def _set_total(self, total: Resources) -> None:
-        self._total = total
-        self._ranking.set_total(total)
+    def _bounded(self, more: Mapping[str, int], gone: Mapping[str, int]) -> dict[str, int]:
+        """The new totals of the cluster, checked before anything changes."""
+        new = dict(self._quantities)
+        add_to(new, gone, -1)
+        add_to(new, more, 1)
+        for name, units in new.items():
+            if units > LIMIT:
+                raise InvalidQuantity(
+                    f"the cluster's {name} would be {units} units, above the limit of 2**53; use a coarser unit"
+                )
+        return new
+
+    def _change_total(self, record: Agent, total: Resources) -> None:
+        self._bounded(total.quantities(), record.total.quantities())
+        old = record.total
+        self._ledger.set_total(record.name, total)
+        self._totals_changed(record.name, old, total)
+
+    def _totals_changed(self, agent: str, old: Resources, new: Resources) -> None:
+        self._set_total(self._bounded(new.quantities(), old.quantities()))
+        self._roles.untrack_reservations(agent, old)
+        self._roles.track_reservations(agent, new)
+
+    def _set_total(self, quantities: dict[str, int]) -> None:
+        self._quantities = quantities
+        self._ranking.set_total(Resources.from_units(quantities, space=self.space))
+
+    def _amount(self, name: str, units: Mapping[str, int]) -> float:
+        return self.space.to_amount(name, units.get(name, 0))
+
+
+def _is_revocable(name: str, tag: Tag, scalar: bool) -> bool:
+    return scalar and tag.revocable

@@ -6,7 +6,7 @@ below what was out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from drf.errors import DuplicateName, InvariantBroken, Overcommit, UnknownName
 from drf.resources import Resources
@@ -15,29 +15,77 @@ Holder = tuple[str, str]
 """Framework and role."""
 
 
+Attribute = tuple[str, object]
+"""Name and value: text, a number, or ranges."""
+
+EVERY_CAPABILITY = frozenset({"MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT"})
+
+
 class Agent:
-    """One agent: its total, and who has what of it.
+    """One agent: its total, who has what of it, and what is known about it.
 
     ``growth`` is renewed whenever something may fit that did not fit before: more is free, a refusal ended, attributes
-    changed.
+    changed. ``unavailability`` is the start and duration of planned maintenance; ``asked`` are the frameworks with an
+    inverse offer out, ``answers`` what they said last.
     """
 
-    __slots__ = ("active", "attributes", "free", "growth", "held", "name", "offered", "total")
+    __slots__ = (
+        "active",
+        "answers",
+        "asked",
+        "attributes",
+        "capabilities",
+        "free",
+        "growth",
+        "held",
+        "hostname",
+        "name",
+        "offered",
+        "region",
+        "texts",
+        "total",
+        "unavailability",
+        "zone",
+    )
 
-    def __init__(self, name: str, total: Resources, attributes: Mapping[str, str]) -> None:
-        self.name = name
+    def __init__(self, name: str, total: Resources) -> None:
+        self.name = self.hostname = name
         self.total = total
-        self.attributes = dict(attributes)
+        self.attributes: tuple[Attribute, ...] = ()
+        self.texts: dict[str, str] = {}
+        self.capabilities = EVERY_CAPABILITY
+        self.region: str | None = None
+        self.zone: str | None = None
         self.active = True
         self.free = total
         self.offered: dict[Holder, Resources] = {}
         self.held: dict[Holder, Resources] = {}
         self.growth = 0
+        self.unavailability: tuple[float, float | None] | None = None
+        self.asked: dict[str, None] = {}
+        self.answers: dict[str, str] = {}
+
+    def describe(self, attributes: Iterable[Attribute]) -> None:
+        """Set the attributes; of several with one name, the first counts."""
+        self.attributes = tuple(attributes)
+        self.texts = {}
+        for name, value in self.attributes:
+            if isinstance(value, str):
+                self.texts.setdefault(name, value)
 
     def out(self) -> Resources:
         """All that is offered or held; O(holders)."""
         nothing = Resources(space=self.total.space)
         return sum((*self.offered.values(), *self.held.values()), nothing)
+
+    def frameworks(self) -> list[str]:
+        """Who has something there, offered or held, by name."""
+        return sorted({framework for framework, _ in (*self.offered, *self.held)})
+
+    def derived_free(self) -> Resources:
+        """The total without what is out; shared objects are free however many copies are out."""
+        left = self.total.minus(self.out())
+        return left if self.total.is_plain else left.minus(left.shared) + self.total.shared
 
 
 class Ledger:
@@ -56,13 +104,13 @@ class Ledger:
             raise UnknownName("agent", agent, self.agents)
         return found
 
-    def add(self, agent: str, total: Resources, attributes: Mapping[str, str]) -> Agent:
+    def add(self, agent: str, total: Resources) -> Agent:
         """A new agent, all of it free; O(1). Raises DuplicateName."""
         if agent in self.agents:
             raise DuplicateName(
                 f"agent {agent!r} is there already; update it, or choose another name"
             )
-        self.agents[agent] = new = Agent(agent, total, attributes)
+        self.agents[agent] = new = Agent(agent, total)
         self.grow(new)
         return new
 
@@ -72,7 +120,7 @@ class Ledger:
         record.growth = self._stamp
 
     def _settle(self, record: Agent) -> None:
-        record.free = record.total.minus(record.out())
+        record.free = record.derived_free()
         self.grow(record)
 
     def remove(self, agent: str) -> Agent:
@@ -92,10 +140,35 @@ class Ledger:
     def offer(self, holder: Holder, agent: str, amount: Resources) -> None:
         """Free to offered; O(names). Raises UnknownName, Overcommit."""
         record = self[agent]
-        record.free = record.free - amount
+        if amount.is_plain:
+            record.free = record.free - amount
+        else:
+            shared = amount.shared
+            record.free = record.free - amount + shared if shared else record.free - amount
         old = record.offered.get(holder)
         record.offered[holder] = amount if old is None else old + amount
         self._places.setdefault(holder[0], {})[agent] = None
+
+    def restore(self, holder: Holder, agent: str, amount: Resources) -> None:
+        """Held, as somebody reports, whether it is free or not; O(holders)."""
+        record = self[agent]
+        old = record.held.get(holder)
+        record.held[holder] = amount if old is None else old + amount
+        self._places.setdefault(holder[0], {})[agent] = None
+        self._settle(record)
+
+    def convert(
+        self, holder: Holder, agent: str, old: Resources, new: Resources, total: Resources
+    ) -> None:
+        """A part of what is offered becomes something else, and the agent's total with it; O(holders)."""
+        record = self[agent]
+        self._take(record.offered, holder, agent, old, "was offered")
+        if new:
+            there = record.offered.get(holder)
+            record.offered[holder] = new if there is None else there + new
+        record.total = total
+        self._settle(record)
+        self._forget_place(record, holder[0])
 
     def keep(self, holder: Holder, agent: str, amount: Resources) -> None:
         """Offered to held; O(names). Raises UnknownName, Overcommit where less than that is offered."""
@@ -115,12 +188,11 @@ class Ledger:
             "holds" if held else "was offered",
         )
         self._settle(record)
-        if (
-            holder not in record.offered
-            and holder not in record.held
-            and not any(framework == holder[0] for framework, _ in (*record.offered, *record.held))
-        ):
-            self._places.get(holder[0], {}).pop(agent, None)
+        self._forget_place(record, holder[0])
+
+    def _forget_place(self, record: Agent, framework: str) -> None:
+        if not any(name == framework for name, _ in (*record.offered, *record.held)):
+            self._places.get(framework, {}).pop(record.name, None)
 
     def _take(
         self,
@@ -159,7 +231,7 @@ class Ledger:
         """Re-derive every balance; O(agents x holders). Raises InvariantBroken."""
         places: dict[str, set[str]] = {}
         for name, record in self.agents.items():
-            if record.free != record.total.minus(record.out()):
+            if record.free != record.derived_free():
                 raise InvariantBroken(
                     f"agent {name!r}: {record.free} is free of {record.total} with {record.out()} out"
                 )

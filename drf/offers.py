@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import overload
 
 from drf.errors import InvalidOption, StaleOffer
-from drf.plugins import Grant
+from drf.plugins import Grant, InverseOffer
 from drf.resources import Resources
 
 
@@ -83,19 +83,25 @@ class Offers(Sequence[Offer]):
 class Decisions:
     """What a run decided. Falsy if it decided nothing.
 
-    ``offers`` are new; ``rescinds`` names the ids of offers that ended unanswered (their agent or framework is gone).
+    ``offers`` are new; ``rescinds`` names the ids of offers that ended unanswered (their agent or framework is gone);
+    ``inverse_offers`` ask frameworks to leave agents with planned maintenance.
     """
 
     __slots__ = ("inverse_offers", "offers", "reclaims", "rescinds")
 
-    def __init__(self, offers: Offers, rescinds: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        offers: Offers,
+        rescinds: tuple[int, ...] = (),
+        inverse_offers: tuple[InverseOffer, ...] = (),
+    ) -> None:
         self.offers = offers
         self.rescinds = rescinds
-        self.inverse_offers: tuple[()] = ()
+        self.inverse_offers = inverse_offers
         self.reclaims: tuple[()] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.offers or self.rescinds)
+        return bool(self.offers or self.rescinds or self.inverse_offers)
 
     def __repr__(self) -> str:
         return f"Decisions(offers={list(self.offers)}, rescinds={list(self.rescinds)})"
@@ -133,12 +139,14 @@ class OfferBook:
         """It was answered; O(1)."""
         del self._open[number]
 
-    def rescind(self, *, agent: str | None = None, framework: str | None = None) -> list[Grant]:
-        """Take back all open offers of an agent, or to a framework; their grants; O(open offers)."""
+    def rescind(
+        self, *, agent: str | None = None, framework: str | None = None, role: str | None = None
+    ) -> list[Grant]:
+        """Take back all open offers of an agent, or to a framework (in one role); their grants; O(open offers)."""
         gone = {
             number: grant
             for number, grant in self._open.items()
-            if grant.agent == agent or grant.framework == framework
+            if grant.agent == agent or (grant.framework == framework and role in (None, grant.role))
         }
         for number in gone:
             del self._open[number]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from drf.constraints import OfferConstraints
 from drf.errors import InvalidOption, NotSupported, PluginError, UnknownName
-from drf.resources import Resources, Shape
+from drf.resources import Resources, ResourceSpace, Shape
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -129,39 +130,93 @@ class Grant(NamedTuple):
     tasks: tuple[tuple[Shape, int], ...] = ()
 
 
+class InverseOffer(NamedTuple):
+    """A request to a framework to leave an agent: from when on (seconds) and for how long (None: for good)."""
+
+    framework: str
+    agent: str
+    start: float
+    duration: float | None = None
+
+
+class Outcome(NamedTuple):
+    """What one run of an allocator decided."""
+
+    grants: Sequence[Grant] = ()
+    inverse_offers: Sequence[InverseOffer] = ()
+
+
+Unavailability: TypeAlias = "tuple[float, float | None]"
+Quota: TypeAlias = "tuple[Resources, Mapping[str, float]]"
+Usage: TypeAlias = "Mapping[str, Mapping[str, Resources]]"
+Tasks: TypeAlias = "Sequence[tuple[Shape, int]]"
+Conversions: TypeAlias = "Sequence[tuple[Resources, Resources]]"
+Minimums: TypeAlias = "Mapping[str, Sequence[Resources]]"
+
+
 class AllocatorPlugin(Protocol):
     """An allocator in amounts, below the offer book: Mesos's verbs in snake case.
 
     Verbs change state and mark what became a candidate; `run` decides. Each raises a `DRFError` and changes nothing
-    where an argument is wrong.
+    where an argument is wrong. ``used`` says what runs where already: by framework and role, or by agent and role.
+    A conversion is what is consumed and what it becomes.
     """
 
+    space: ResourceSpace
+
     def add_agent(
-        self, agent: str, total: Resources, *, attributes: Mapping[str, str] | None = None
+        self,
+        agent: str,
+        total: Resources,
+        *,
+        hostname: str | None = None,
+        attributes: Sequence[tuple[str, Any]] = (),
+        capabilities: Sequence[str] | None = None,
+        region: str | None = None,
+        zone: str | None = None,
+        used: Usage | None = None,
+        unavailability: Unavailability | None = None,
     ) -> None: ...
     def update_agent(
         self,
         agent: str,
         total: Resources | None = None,
         *,
-        attributes: Mapping[str, str] | None = None,
+        attributes: Sequence[tuple[str, Any]] | None = None,
+        capabilities: Sequence[str] | None = None,
+    ) -> None: ...
+    def add_resource_provider(
+        self, agent: str, total: Resources, *, used: Usage | None = None
     ) -> None: ...
     def remove_agent(self, agent: str) -> None: ...
     def activate_agent(self, agent: str) -> None: ...
     def deactivate_agent(self, agent: str) -> None: ...
+    def set_whitelist(self, hostnames: Sequence[str] | None) -> None: ...
     def add_framework(
         self,
         framework: str,
         roles: Sequence[str],
         *,
+        capabilities: Sequence[str] | None = None,
         suppressed: Sequence[str] = (),
-        min_allocatable: Sequence[Resources] | None = None,
+        min_allocatable: Minimums | None = None,
+        constraints: OfferConstraints | None = None,
+        used: Usage | None = None,
         active: bool = True,
+    ) -> None: ...
+    def update_framework(
+        self,
+        framework: str,
+        roles: Sequence[str],
+        *,
+        capabilities: Sequence[str] | None = None,
+        suppressed: Sequence[str] = (),
+        min_allocatable: Minimums | None = None,
+        constraints: OfferConstraints | None = None,
     ) -> None: ...
     def remove_framework(self, framework: str) -> None: ...
     def activate_framework(self, framework: str) -> None: ...
     def deactivate_framework(self, framework: str) -> None: ...
-    def update_weights(self, weights: Mapping[str, float]) -> None: ...
     def suppress(self, framework: str, roles: Sequence[str] = ()) -> None: ...
     def revive(self, framework: str, roles: Sequence[str] = ()) -> None: ...
     def request(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> None: ...
@@ -174,20 +229,39 @@ class AllocatorPlugin(Protocol):
         *,
         refuse_seconds: float | None = None,
         allocated: bool = False,
-        unmet: Sequence[tuple[Shape, int]] = (),
+        unmet: Tasks = (),
     ) -> None: ...
     def transition_offered_to_allocated(
+        self, framework: str, agent: str, role: str, resources: Resources, *, served: Tasks = ()
+    ) -> None: ...
+    def update_allocation(
         self,
         framework: str,
         agent: str,
         role: str,
-        resources: Resources,
-        *,
-        served: Sequence[tuple[Shape, int]] = (),
+        offered: Resources,
+        conversions: Conversions,
     ) -> None: ...
+    def update_available(self, agent: str, conversions: Conversions) -> None: ...
+    def update_quota(
+        self, role: str, guarantees: Resources, limits: Mapping[str, float]
+    ) -> None: ...
+    def update_weights(self, weights: Mapping[str, float]) -> None: ...
+    def update_unavailability(self, agent: str, unavailability: Unavailability | None) -> None: ...
+    def update_inverse_offer(
+        self, agent: str, framework: str, status: str | None, refuse_seconds: float | None = None
+    ) -> None: ...
+    def inverse_offer_statuses(self) -> Mapping[str, Mapping[str, str]]: ...
+    def recover(self, expected_agents: int, quotas: Mapping[str, Quota]) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
     def advance(self, now: float) -> None: ...
     def next_deadline(self) -> float | None: ...
-    def run(self) -> Sequence[Grant]: ...
+    def run(self) -> Outcome: ...
+    def metrics(self) -> Mapping[str, float]: ...
+    def role_shares(self) -> Mapping[str, float]: ...
+    def share(self, framework: str, role: str | None = None) -> float: ...
+    def holdings(self, framework: str) -> Sequence[tuple[str, str, Resources, bool]]: ...
     def check(self) -> None: ...
 
 

@@ -5,8 +5,6 @@ All of them divide by the whole cluster; weights are those of roles. What is off
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from drf._random import SplitMix64
 from drf.errors import InvariantBroken
 from drf.plugins import Policy
@@ -25,7 +23,6 @@ class Ranking:
         self._exclude = exclude
         self._random = SplitMix64(seed)
         self._made = 0
-        self._weights: dict[str, float] = {}
         self._total = Resources(space=space)
         self._now = 0.0
         self.by_waiting = "waiting" in policy.stale_on
@@ -45,24 +42,18 @@ class Ranking:
 
     def set_total(self, total: Resources) -> None:
         """What the cluster has; the sorters of frameworks hear of it when they are next asked; O(roles)."""
-        self._total = total.scalars
+        self._total = total
         self.roles.set_total(self._total)
         self._late = dict.fromkeys(self._frameworks)
 
     def set_weight(self, role: str, weight: float) -> None:
         """The role's weight, whether it has frameworks or not; O(log roles)."""
-        self._weights[role] = weight
-        if role in self.roles:
-            self.roles.weigh(role, weight)
-
-    def weights(self) -> Mapping[str, float]:
-        """The weights that were set, by role."""
-        return self._weights
+        self.roles.weigh_path(role, weight)
 
     def track(self, framework: str, role: str, *, active: bool) -> None:
         """The framework takes its turns in the role; O(log)."""
         if role not in self.roles:
-            self.roles.add(role, weight=self._weights.get(role, 1.0))
+            self.roles.add(role)
             self._frameworks[role] = new = self._sorter()
             if self._now:
                 new.advance(self._now)
@@ -100,15 +91,39 @@ class Ranking:
             sorter.set_total(self._total)
         return sorter
 
-    def allocated(self, framework: str, role: str, amount: Resources) -> None:
-        """It was granted so much; O(log)."""
-        self.roles.allocated(role, amount)
-        self._frameworks[role].allocated(framework, amount)
+    def allocated(self, framework: str, role: str, agent: str, amount: Resources) -> None:
+        """It was granted so much there; O(log)."""
+        if amount.is_plain:
+            self.roles.allocated(role, amount)
+            self._frameworks[role].allocated(framework, amount)
+        else:
+            self._moved(framework, role, agent, amount, 1, 1)
 
-    def unallocated(self, framework: str, role: str, amount: Resources) -> None:
-        """It gave so much back; O(log)."""
-        self.roles.unallocated(role, amount)
-        self._frameworks[role].unallocated(framework, amount)
+    def unallocated(self, framework: str, role: str, agent: str, amount: Resources) -> None:
+        """It gave so much back there; O(log)."""
+        if amount.is_plain:
+            self.roles.unallocated(role, amount)
+            self._frameworks[role].unallocated(framework, amount)
+        else:
+            self._moved(framework, role, agent, amount, -1, 0)
+
+    def converted(
+        self, framework: str, role: str, agent: str, old: Resources, new: Resources
+    ) -> None:
+        """A part of what it has became something else, which is no grant; O(log)."""
+        self._moved(framework, role, agent, old, -1, 0)
+        self._moved(framework, role, agent, new, 1, 0)
+
+    def _moved(
+        self, framework: str, role: str, agent: str, amount: Resources, sign: int, grants: int
+    ) -> None:
+        """Shared objects need the agent's name, so that copies count once there; the rest does without."""
+        shared = amount.shared
+        plain = amount.minus(shared) if shared else amount
+        for sorter, client in ((self.roles, role), (self._frameworks[role], framework)):
+            sorter.charge(client, plain, sign=sign, grants=grants)
+            if shared:
+                sorter.charge(client, shared, agent=agent, sign=sign)
 
     def waiting(self, framework: str, role: str, since: float | None) -> None:
         """Since when the framework waits for a task; O(frameworks of the role) where the policy goes by it."""

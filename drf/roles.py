@@ -1,27 +1,252 @@
-"""Role names: their grammar, and (one day) the tree that their paths make."""
+"""The role tree: what each role and all below it have reserved and out, its weight and its quota.
+
+A node exists for a role with a weight or quota of its own, a framework, a reservation anywhere, or a node below it.
+"""
 
 from __future__ import annotations
 
-from drf.errors import InvalidName, NotSupported
+from collections.abc import Callable, Iterator, Mapping
+
+from drf.copies import Copies
+from drf.errors import InvalidName
+from drf.resources import Resources
+from drf.tags import Tag
+
+Quantities = Mapping[str, int]
 
 
 def check_role(role: object) -> str:
-    """The role name, or InvalidName; O(length).
+    """The role's name as plain text, or InvalidName; O(length).
 
-    A name is text without white space, not empty, not ``.`` or ``..``, not starting with ``-``; ``*`` is an ordinary
-    role.
+    A name is a path: parts joined by ``/``, each not empty, not ``.`` or ``..``, without white space and not starting
+    with ``-``. ``*`` is a role, but no part of a path.
 
-    >>> check_role("analytics")
-    'analytics'
+    >>> check_role("eng/ads")
+    'eng/ads'
     """
     if not isinstance(role, str) or not role:
         raise InvalidName(f"role {role!r} is malformed; a role is text, at least one character")
-    if "/" in role:
-        raise NotSupported(
-            f"role {role!r}: paths make a tree of roles, which is not built yet; use a flat name"
+    if role == "*":
+        return "*"
+    for part in role.split("/"):
+        if part in ("", ".", "..", "*") or part.startswith("-"):
+            raise InvalidName(
+                f"role {role!r} is malformed; the parts of its path are not empty, '.', '..' or '*', "
+                f"and do not start with '-'"
+            )
+        if any(c.isspace() or c == "\x7f" for c in part):
+            raise InvalidName(f"role {role!r} is malformed; a role has no white space")
+    return str(role)
+
+
+def line_of(role: str) -> list[str]:
+    """The role and its ancestors, the top last; O(depth).
+
+    >>> line_of("a/b/c")
+    ['a/b/c', 'a/b', 'a']
+    """
+    out = [role]
+    while (cut := role.rfind("/")) >= 0:
+        role = role[:cut]
+        out.append(role)
+    return out
+
+
+class Role:
+    """One node; amounts are units by name, of the role and all below it.
+
+    ``reservations``: reserved to it, idle or not; ``reserved_out`` and ``unreserved_out``: offered or held by its
+    frameworks, of reservations and of regular unreserved resources. ``guarantees`` and ``limits`` are its quota; a name
+    without a limit is unlimited, a limit of 0 is one.
+    """
+
+    __slots__ = (
+        "children",
+        "frameworks",
+        "guarantees",
+        "limits",
+        "name",
+        "reservations",
+        "reserved_out",
+        "unreserved_held",
+        "unreserved_out",
+        "weight",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.children = 0
+        self.weight = 1.0
+        self.guarantees: Quantities = {}
+        self.limits: Quantities = {}
+        self.frameworks: set[str] = set()
+        self.reservations: dict[str, int] = {}
+        self.reserved_out: dict[str, int] = {}
+        self.unreserved_out: dict[str, int] = {}
+        self.unreserved_held: dict[str, int] = {}
+
+    @property
+    def quota_default(self) -> bool:
+        """Whether it has no quota."""
+        return not self.guarantees and not self.limits
+
+    def consumed(self) -> dict[str, int]:
+        """What counts against its quota: reservations, idle or not, and unreserved resources that are out."""
+        return added(self.reservations, self.unreserved_out)
+
+    def _idle(self) -> bool:
+        return not (
+            self.children
+            or self.frameworks
+            or self.reservations
+            or self.reserved_out
+            or self.unreserved_out
+            or self.weight != 1.0
+            or not self.quota_default
         )
-    if role in (".", "..") or role.startswith("-") or any(c.isspace() or c == "\x7f" for c in role):
-        raise InvalidName(
-            f"role {role!r} is malformed; a role has no white space, does not start with '-' and is not '.' or '..'"
-        )
-    return role
+
+
+class RoleTree:
+    """Nodes by path."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Role] = {}
+        self._copies = Copies()
+        self.quotas: dict[str, Role] = {}
+        self.reservations: dict[str, int] = {}
+        self.reserved_out: dict[str, int] = {}
+
+    def get(self, role: str) -> Role | None:
+        """The node, None if there is none; O(1)."""
+        return self._nodes.get(role)
+
+    def __iter__(self) -> Iterator[Role]:
+        return iter(self._nodes.values())
+
+    def set_weight(self, role: str, weight: float) -> None:
+        """Its weight against its siblings; O(depth)."""
+        self._make(role).weight = weight
+        self._tidy(role)
+
+    def set_quota(self, role: str, guarantees: Resources, limits: Mapping[str, float]) -> None:
+        """Its guarantees and limits, both empty for none; O(depth + names). Raises InvalidQuantity."""
+        space = guarantees.space
+        units = {name: space.to_units(name, amount) for name, amount in limits.items()}
+        node = self._make(role)
+        node.guarantees, node.limits = dict(guarantees.quantities()), units
+        if node.quota_default:
+            self.quotas.pop(role, None)
+        else:
+            self.quotas[role] = node
+        self._tidy(role)
+
+    def track_framework(self, framework: str, role: str) -> None:
+        """The framework has to do with the role; O(depth)."""
+        self._make(role).frameworks.add(framework)
+
+    def untrack_framework(self, framework: str, role: str) -> None:
+        """It has no longer; O(depth)."""
+        self._nodes[role].frameworks.discard(framework)
+        self._tidy(role)
+
+    def track_reservations(self, agent: str, total: Resources) -> None:
+        """An agent brings its reservations; O(objects x depth)."""
+        self._reserve(agent, total, 1)
+
+    def untrack_reservations(self, agent: str, total: Resources) -> None:
+        """An agent takes them away; O(objects x depth)."""
+        self._reserve(agent, total, -1)
+
+    def _reserve(self, agent: str, total: Resources, sign: int) -> None:
+        if total.is_plain:
+            return
+        for owner in {i.tag.owner: None for i in total.objects() if i.tag.owner is not None}:
+            own = total.split(_owned(owner)).quantities()
+            add_to(self.reservations, own, sign)
+            for name in line_of(owner):
+                add_to(self._make(name).reservations, own, sign)
+            self._tidy(owner)
+
+    def moved(self, agent: str, role: str, amount: Resources, sign: int, *, held: bool) -> None:
+        """So much more (sign 1) or less (-1) is out in the role; O(names x depth)."""
+        if amount.is_plain:
+            units = amount.quantities()
+            for name in line_of(role):
+                node = self._make(name)
+                add_to(node.unreserved_out, units, sign)
+                if held:
+                    add_to(node.unreserved_held, units, sign)
+        else:
+            reserved = amount.split(lambda name, tag, scalar: bool(tag.reservations))
+            regular = amount.split(_regular).quantities()
+            if reserved:
+                add_to(self.reserved_out, self._copies.charge("", agent, reserved, sign), sign)
+            for name in line_of(role):
+                node = self._make(name)
+                add_to(node.unreserved_out, regular, sign)
+                if held:
+                    add_to(node.unreserved_held, regular, sign)
+                if reserved:
+                    charged = self._copies.charge(name, agent, reserved, sign)
+                    add_to(node.reserved_out, charged, sign)
+        if sign < 0:
+            self._tidy(role)
+
+    def kept(self, role: str, amount: Resources) -> None:
+        """What was offered in the role is held now; O(names x depth)."""
+        units = amount.split(_regular).quantities()
+        for name in line_of(role):
+            add_to(self._make(name).unreserved_held, units, 1)
+
+    def _make(self, role: str) -> Role:
+        node = self._nodes.get(role)
+        if node is None:
+            node = self._nodes[role] = Role(role)
+            cut = role.rfind("/")
+            if cut >= 0:
+                self._make(role[:cut]).children += 1
+        return node
+
+    def _tidy(self, role: str) -> None:
+        for name in line_of(role):
+            node = self._nodes.get(name)
+            if node is None or not node._idle():
+                return
+            del self._nodes[name]
+            cut = name.rfind("/")
+            if cut >= 0:
+                self._nodes[name[:cut]].children -= 1
+
+
+def _owned(owner: str) -> Callable[[str, Tag, bool], bool]:
+    def wanted(name: str, tag: Tag, scalar: bool) -> bool:
+        return scalar and tag.owner == owner
+
+    return wanted
+
+
+def _regular(name: str, tag: Tag, scalar: bool) -> bool:
+    return scalar and not tag.reservations and not tag.revocable
+
+
+def added(a: Quantities, b: Quantities) -> dict[str, int]:
+    """Both together; O(names)."""
+    out = dict(a)
+    for name, units in b.items():
+        out[name] = out.get(name, 0) + units
+    return out
+
+
+def less(a: Quantities, b: Quantities) -> dict[str, int]:
+    """What is left of a, nothing below 0 and no zeros; O(names)."""
+    return {name: left for name, units in a.items() if (left := units - b.get(name, 0)) > 0}
+
+
+def add_to(target: dict[str, int], units: Quantities, sign: int) -> None:
+    """Change the target in place, zeros dropped; O(names)."""
+    for name, q in units.items():
+        new = target.get(name, 0) + sign * q
+        if new:
+            target[name] = new
+        else:
+            target.pop(name, None)

@@ -197,6 +197,21 @@ class Sorter(Order):
         self._moved(client, before, agent, -1)
         self._moved(client, after, agent, 1, grants=0)
 
+    def charge(
+        self,
+        client: str,
+        resources: ResourcesLike,
+        *,
+        agent: str | None = None,
+        sign: int = 1,
+        grants: int = 0,
+    ) -> None:
+        """The client holds so much more (sign 1) or less (-1), for so many grants; O(resources + log clients).
+
+        Raises what `allocated` and `unallocated` raise.
+        """
+        self._moved(client, resources, agent, sign, grants=grants)
+
     # -- questions
 
     def sort(self) -> list[str]:
@@ -583,6 +598,18 @@ class _PolicySorter(Sorter):
         self, client: str, old: ResourcesLike, new: ResourcesLike, *, agent: str | None = None
     ) -> None:
         super().update(client, old, new, agent=agent)
+        self._rekey(client)
+
+    def charge(
+        self,
+        client: str,
+        resources: ResourcesLike,
+        *,
+        agent: str | None = None,
+        sign: int = 1,
+        grants: int = 0,
+    ) -> None:
+        super().charge(client, resources, agent=agent, sign=sign, grants=grants)
         self._rekey(client)
 
     def waiting(self, client: str, since: float | None) -> None:

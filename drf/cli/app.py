@@ -15,6 +15,7 @@ from drf.errors import DRFError
 COMMANDS = {
     "allocate": "Divide a pool among users and print what each gets.",
     "compare": "Run policies on one workload, print what each did to whom, and write a report.",
+    "conform": "Run scenario files against an allocator and print what came out otherwise.",
     "info": "Show the version, the kernel and why it was chosen, plug-ins and optional packages.",
 }
 
@@ -49,6 +50,7 @@ def group() -> None:
     Examples:
       drf compare                       four policies on an embedded workload
       drf allocate problem.toml         divide a pool among users
+      drf conform                       check the allocator against scenarios
       drf info                          version, kernel, plug-ins, extras
     """
 

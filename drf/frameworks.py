@@ -1,0 +1,87 @@
+"""What an allocator knows of a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from drf.constraints import OfferConstraints
+from drf.ledger import Agent
+from drf.resources import Resources
+from drf.tags import Tag
+
+CAPABILITIES = frozenset(
+    {
+        "GPU_RESOURCES",
+        "HIERARCHICAL_ROLE",
+        "MULTI_ROLE",
+        "PARTITION_AWARE",
+        "REGION_AWARE",
+        "RESERVATION_REFINEMENT",
+        "REVOCABLE_RESOURCES",
+        "SHARED_RESOURCES",
+        "TASK_KILLING_STATE",
+    }
+)
+
+Minimums = Mapping[str, Sequence[Resources]]
+
+
+class Framework:
+    """One framework: its roles, those it suppressed, what it is capable of, what it takes as worth an offer."""
+
+    __slots__ = (
+        "active",
+        "constraints",
+        "gpus",
+        "min_allocatable",
+        "name",
+        "refined",
+        "regions",
+        "revocable",
+        "roles",
+        "shared",
+        "suppressed",
+        "takes_all",
+    )
+
+    def __init__(self, name: str, active: bool) -> None:
+        self.name = name
+        self.active = active
+        self.roles: tuple[str, ...] = ()
+        self.suppressed: set[str] = set()
+        self.describe(CAPABILITIES, None, None)
+
+    def describe(
+        self,
+        capabilities: Iterable[str],
+        min_allocatable: Minimums | None,
+        constraints: OfferConstraints | None,
+    ) -> None:
+        """Replace what it is capable of, takes as worth an offer, and wants of agents."""
+        known = frozenset(capabilities)
+        self.gpus = "GPU_RESOURCES" in known
+        self.regions = "REGION_AWARE" in known
+        self.revocable = "REVOCABLE_RESOURCES" in known
+        self.shared = "SHARED_RESOURCES" in known
+        self.refined = "RESERVATION_REFINEMENT" in known
+        self.takes_all = self.revocable and self.shared and self.refined
+        self.min_allocatable = min_allocatable
+        self.constraints = constraints or None
+
+    def takes(self, tag: Tag) -> bool:
+        """Whether it can use such an object."""
+        return (
+            (self.revocable or not tag.revocable)
+            and (self.shared or not tag.shared)
+            and (self.refined or len(tag.reservations) < 2)
+        )
+
+    def excludes(self, role: str, agent: Agent) -> bool:
+        """Whether its constraints for the role keep the agent from it."""
+        return self.constraints is not None and self.constraints.excludes(
+            role, agent.attributes, hostname=agent.hostname, region=agent.region, zone=agent.zone
+        )
+
+    def listens(self, role: str) -> bool:
+        """Whether it is asked when its turn in the role comes."""
+        return self.active and role in self.roles and role not in self.suppressed

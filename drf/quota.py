@@ -1,0 +1,165 @@
+"""Quota within one cycle: what guarantees still lack, what limits still allow, and the headroom kept for guarantees.
+
+Two rules. ``"tree"``: guarantees and limits of any role bind everything below it, at once. ``"mesos"``: as Mesos does,
+only top-level roles, what a role below one consumes counts for it from the next cycle on, and limits bind the role
+itself alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from drf.resources import Resources
+from drf.roles import Quantities, Role, RoleTree, add_to, added, less, line_of
+from drf.tags import Tag
+from drf.values import Item
+
+_SOURCES = {None: 0, "PATH": 1, "MOUNT": 2}
+
+
+def sorted_items(items: Iterable[Item]) -> list[Item]:
+    """The fixed order in which objects of one name are cut: plain before PATH before MOUNT, small before large."""
+
+    def key(item: Item) -> tuple[object, ...]:
+        disk = item.tag.disk
+        source = None if disk is None else disk.source
+        persistence = "" if disk is None else disk.persistence or ""
+        return (
+            item.name,
+            _SOURCES.get(source, 3),
+            persistence,
+            item.tag.shared,
+            item.value if isinstance(item.value, int) else 0,
+        )
+
+    return sorted(items, key=key)
+
+
+Arrange = Callable[[Iterable[Item]], list[Item]]
+
+
+def shrink(
+    amount: Resources, target: Quantities, *, limits: bool, arrange: Arrange = sorted_items
+) -> Resources:
+    """As much of the scalars as the target has room for; O(objects log objects).
+
+    A name that the target lacks is dropped, or (``limits``) kept whole. An indivisible object is taken whole or not.
+    """
+    if amount.is_plain:
+        units = {}
+        for name, q in amount.quantities().items():
+            top = target.get(name)
+            if top is None:
+                if limits:
+                    units[name] = q
+            elif top > 0:
+                units[name] = min(q, top)
+        return Resources.from_units(units, space=amount.space)
+    left = dict(target)
+    taken = []
+    for item in arrange(amount.objects()):
+        if not isinstance(item.value, int):
+            continue
+        top = left.get(item.name)
+        if top is None:
+            if limits:
+                taken.append(item)
+            continue
+        fixed = item.tag.fixed or item.tag.shared
+        cut = item.value if item.value <= top else (0 if fixed else top)
+        if cut > 0:
+            taken.append(item._replace(value=cut))
+            left[item.name] = top - cut
+    return Resources.of_items(taken, space=amount.space)
+
+
+class Budget:
+    """What quota says within one cycle, kept up to date with what the cycle gives."""
+
+    def __init__(self, roles: RoleTree, *, tree: bool, free: Callable[[], Quantities]) -> None:
+        self._tree = tree
+        self._nodes: dict[str, Role] = {
+            role: node for role, node in roles.quotas.items() if tree or "/" not in role
+        }
+        self._consumed = {role: node.consumed() for role, node in self._nodes.items()}
+        self._below: dict[str, list[str]] = {}
+        for role in self._nodes:
+            above = next((up for up in line_of(role)[1:] if up in self._nodes), "")
+            self._below.setdefault(above, []).append(role)
+        self.guaranteed = any(node.guarantees for node in self._nodes.values())
+        self._required = self._lacking("") if self.guaranteed else {}
+        self._available = dict(free()) if self.guaranteed else {}
+        self._lines: dict[str, list[str]] = {}
+
+    def _lacking(self, role: str) -> dict[str, int]:
+        """What guarantees of the role, or of those below it, still lack, whichever is more of a name."""
+        below: dict[str, int] = {}
+        for child in self._below.get(role, ()):
+            below = added(below, self._lacking(child))
+        if not role:
+            return below
+        own = less(self._nodes[role].guarantees, self._consumed[role])
+        return {name: max(own.get(name, 0), below.get(name, 0)) for name in {**own, **below}}
+
+    def line(self, role: str) -> list[str]:
+        """The roles with quota that what the role gets counts for."""
+        found = self._lines.get(role)
+        if found is None:
+            names = line_of(role) if self._tree else [role]
+            found = self._lines[role] = [name for name in names if name in self._nodes]
+        return found
+
+    def unsatisfied(self, role: str) -> dict[str, int]:
+        """What the role's guarantees still lack, or those above it (the largest of a name)."""
+        out: dict[str, int] = {}
+        for name in self.line(role):
+            for resource, q in less(self._nodes[name].guarantees, self._consumed[name]).items():
+                out[resource] = max(out.get(resource, 0), q)
+        return out
+
+    def limit_left(self, role: str, but: Quantities | None = None) -> dict[str, int] | None:
+        """What limits still allow, after ``but``; None where nothing is limited."""
+        out: dict[str, int] | None = None
+        for name in self.line(role):
+            limits = self._nodes[name].limits
+            if not limits:
+                continue
+            out = {} if out is None else out
+            consumed = self._consumed[name]
+            for resource, top in limits.items():
+                left = max(top - consumed.get(resource, 0) - (but or {}).get(resource, 0), 0)
+                out[resource] = min(out.get(resource, left), left)
+        return out
+
+    def surplus(self, but: Quantities | None = None) -> dict[str, int] | None:
+        """What is free beyond what guarantees need kept; None where nothing need be kept."""
+        if not self._required:
+            return None
+        return less(self._available, added(self._required, but or {}))
+
+    def give(self, role: str, guaranteed: Quantities, extra: Quantities) -> None:
+        """The role got so much, part of it towards guarantees."""
+        both = added(guaranteed, extra)
+        for name in self.line(role):
+            add_to(self._consumed[name], both, 1)
+        if self.guaranteed:
+            self._available = less(self._available, both)
+            if self._tree:
+                self._required = self._lacking("")
+            else:
+                self._required = less(self._required, guaranteed)
+
+
+def regular_scalar(name: str, tag: Tag, scalar: bool) -> bool:
+    """Whether quota counts it: an unreserved, regular amount."""
+    return scalar and not tag.reservations and not tag.revocable
+
+
+def headroom(
+    total: Quantities, out: Quantities, roles: RoleTree, revocable: Iterable[Mapping[str, int]]
+) -> dict[str, int]:
+    """What is neither out nor reserved nor revocable, over the whole cluster, as Mesos derives it; O(agents)."""
+    free = less(less(total, out), less(roles.reservations, roles.reserved_out))
+    for units in revocable:
+        free = less(free, units)
+    return free
