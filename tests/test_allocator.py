@@ -755,9 +755,9 @@ REFUSED: list[tuple[Callable[[Allocator], object], type[DRFError], str]] = [
         "above the limit",
     ),
     (
-        lambda a: a.add_agent("m9", "cpus:1", attributes={"rack": 1}),
+        lambda a: a.add_agent("m9", "cpus:1", attributes={"rack": None}),
         InvalidOption,
-        "agent 'm9': attribute 'rack': 1 is not text",
+        "attribute 'rack': None is not text, a number or ranges",
     ),
     (lambda a: a.update_agent("m9", "cpus:1"), UnknownName, "unknown agent 'm9'; did you mean m"),
     (lambda a: a.update_agent("m1", {"cpus": math.inf}), InvalidQuantity, "not finite"),
