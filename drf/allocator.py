@@ -22,7 +22,7 @@ from drf.errors import (
 )
 from drf.hierarchical import HierarchicalAllocator
 from drf.offers import Decisions, Offer, OfferBook
-from drf.plugins import AllocatorPlugin, Policy, Unavailability
+from drf.plugins import AllocatorPlugin, Grant, Policy, Unavailability
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
 
 P = ParamSpec("P")
@@ -88,10 +88,11 @@ class Allocator:
     ``"event"`` makes whatever frees an agent or asks for it a candidate of the next `run`, ``"interval"`` only what
     does so in Mesos. ``offer``: ``"agent"`` (all that is free there) or ``"demand"`` (what the shapes given to
     `request` can use, so that an agent is shared within one run). ``agent_order``: ``"random"`` (seeded), ``"id"``,
-    ``"pack"`` (agents with the least free first, so that large holes stay) or ``"spread"``. ``min_allocatable``: a list
-    of amounts of which an offer must reach one; default: anything is offered to anybody. ``exclude``: resources that do
-    not count for shares. ``like="mesos"`` sets Mesos's defaults of these; what is given beside it wins. ``space`` sets
-    the units. One allocator belongs to one thread, or to your lock; it reads no clock.
+    ``"pack"`` (agents with the least free first, so that large holes stay) or ``"spread"``. ``min_allocatable``: a
+    list of amounts of which an offer must reach one; default: anything is offered to anybody. ``exclude``: resources
+    that do not count for shares. ``like="mesos"`` sets Mesos's defaults of these; what is given beside it wins.
+    ``space`` sets the units. ``offer_timeout``: seconds after which an unanswered offer is rescinded, None for never.
+    One allocator belongs to one thread, or to your lock; it reads no clock.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Allocator:
         like: str | None = None,
         space: ResourceSpace | None = None,
         seed: int = 0,
+        offer_timeout: float | None = None,
         plugin: AllocatorPlugin | None = None,
         **options: Any,
     ) -> None:
@@ -111,10 +113,18 @@ class Allocator:
                 raise UnknownName("option", name, OPTIONS)
         if "min_allocatable" in options:
             options["min_allocatable"] = self._amounts(options["min_allocatable"])
+        if plugin is not None and (options or like):
+            raise InvalidOption(
+                "options are those of the built-in allocator; give them to your plugin"
+            )
         self._plugin: Any = plugin or HierarchicalAllocator(
             policy, like=like, space=self.space, seed=seed, **options
         )
-        self._demand = options.get("offer") == "demand"
+        if offer_timeout is not None and not 0 < offer_timeout < math.inf:
+            raise InvalidOption(
+                f"offer_timeout is {offer_timeout!r}; it is a number of seconds above 0, or None"
+            )
+        self._offer_timeout = offer_timeout
         self._book = OfferBook()
         self._roles: dict[str, tuple[str, ...]] = {}
         self._now = 0.0
@@ -439,19 +449,28 @@ class Allocator:
         """Set the time, in seconds of the caller's clock; O(what ended). Raises ClockError where it goes back."""
         self._plugin.advance(now)
         self._now = now
+        self._return(self._book.expire(now))
 
     @_verb
     def run(self) -> Decisions:
         """Decide what is due or was triggered, once; O(candidate agents x frameworks) at worst."""
         outcome = self._plugin.run()
         return Decisions(
-            self._book.make(outcome.grants), self._book.rescinded(), tuple(outcome.inverse_offers)
+            self._book.make(
+                outcome.grants,
+                None if self._offer_timeout is None else self._now + self._offer_timeout,
+            ),
+            self._book.rescinded(),
+            tuple(outcome.inverse_offers),
         )
 
     def next_deadline(self) -> float | None:
-        """When to call `advance` and `run` again at the latest: interval or end of a refusal; None: never; O(1)."""
-        deadline: float | None = self._plugin.next_deadline()
-        return deadline
+        """When to call `advance` and `run` again at the latest: the interval, or the end of a refusal or an offer.
+
+        None: never; O(1).
+        """
+        deadlines = [self._plugin.next_deadline(), self._book.next_expiry()]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # -- questions
 
@@ -503,7 +522,11 @@ class Allocator:
     def _rescind(
         self, *, agent: str | None = None, framework: str | None = None, role: str | None = None
     ) -> None:
-        for grant in self._book.rescind(agent=agent, framework=framework, role=role):
+        self._return(self._book.rescind(agent=agent, framework=framework, role=role))
+
+    def _return(self, grants: Sequence[Grant]) -> None:
+        """What was offered and ended unanswered goes back, with its tasks, and is not refused."""
+        for grant in grants:
             self._plugin.recover_resources(
                 grant.framework, grant.agent, grant.role, grant.resources, unmet=grant.tasks
             )

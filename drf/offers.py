@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -13,7 +14,8 @@ from drf.resources import Resources
 class Offer:
     """So much of one agent, for one framework in one role, until it is answered.
 
-    ``tasks`` are the requested shapes it was cut for, with their numbers. ``expires`` is None: it does not.
+    ``tasks`` are the requested shapes it was cut for, with their numbers. ``expires`` is when it ends unanswered, None
+    for never.
     """
 
     __slots__ = ("agent", "expires", "framework", "id", "resources", "role", "tasks")
@@ -33,11 +35,14 @@ class Offer:
 class Offers(Sequence[Offer]):
     """The offers of one run, in the order they were decided: columns, and records when asked for."""
 
-    __slots__ = ("_grants", "_start")
+    __slots__ = ("_grants", "_start", "expires")
 
-    def __init__(self, start: int = 0, grants: Sequence[Grant] = ()) -> None:
+    def __init__(
+        self, start: int = 0, grants: Sequence[Grant] = (), expires: float | None = None
+    ) -> None:
         self._start = start
         self._grants = grants
+        self.expires = expires
 
     @property
     def ids(self) -> range:
@@ -70,11 +75,11 @@ class Offers(Sequence[Offer]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         number = self.ids[index]
-        return Offer(number, self._grants[index])
+        return Offer(number, self._grants[index], self.expires)
 
     def __iter__(self) -> Iterator[Offer]:
         for number, grant in zip(self.ids, self._grants, strict=True):
-            yield Offer(number, grant)
+            yield Offer(number, grant, self.expires)
 
     def __repr__(self) -> str:
         return f"<{len(self)} offers>"
@@ -83,8 +88,8 @@ class Offers(Sequence[Offer]):
 class Decisions:
     """What a run decided. Falsy if it decided nothing.
 
-    ``offers`` are new; ``rescinds`` names the ids of offers that ended unanswered (their agent or framework is gone);
-    ``inverse_offers`` ask frameworks to leave agents with planned maintenance.
+    ``offers`` are new; ``rescinds`` names the ids of offers that ended unanswered (they ran out, or their agent or
+    framework is gone); ``inverse_offers`` ask frameworks to leave agents with planned maintenance.
     """
 
     __slots__ = ("inverse_offers", "offers", "reclaims", "rescinds")
@@ -112,15 +117,33 @@ class OfferBook:
 
     def __init__(self) -> None:
         self._open: dict[int, Grant] = {}
+        self._expiries: deque[tuple[float, range]] = deque()
         self._made = 0
         self._rescinded: list[int] = []
 
-    def make(self, grants: Sequence[Grant]) -> Offers:
+    def make(self, grants: Sequence[Grant], expires: float | None = None) -> Offers:
         """An offer of each grant; ids count up from 1; O(grants)."""
-        offers = Offers(self._made + 1, grants)
+        offers = Offers(self._made + 1, grants, expires)
         self._open.update(zip(offers.ids, grants, strict=True))
         self._made += len(grants)
+        if expires is not None and grants:
+            self._expiries.append((expires, offers.ids))
         return offers
+
+    def expire(self, now: float) -> list[Grant]:
+        """Take back what has ended unanswered by now; its grants; O(offers made together with them)."""
+        gone: dict[int, Grant] = {}
+        while self._expiries and self._expiries[0][0] <= now:
+            for number in self._expiries.popleft()[1]:
+                if number in self._open:
+                    gone[number] = self._open[number]
+        return self._end(gone)
+
+    def next_expiry(self) -> float | None:
+        """When the next open offer ends unanswered, None for never; O(1) on average."""
+        while self._expiries and not any(n in self._open for n in self._expiries[0][1]):
+            self._expiries.popleft()
+        return self._expiries[0][0] if self._expiries else None
 
     def get(self, offer: Offer | int) -> tuple[int, Grant]:
         """The id and the grant of an open offer; O(1). Raises StaleOffer, InvalidOption."""
@@ -148,6 +171,9 @@ class OfferBook:
             for number, grant in self._open.items()
             if grant.agent == agent or (grant.framework == framework and role in (None, grant.role))
         }
+        return self._end(gone)
+
+    def _end(self, gone: dict[int, Grant]) -> list[Grant]:
         for number in gone:
             del self._open[number]
         self._rescinded.extend(gone)
@@ -158,6 +184,7 @@ class OfferBook:
         gone, self._rescinded = tuple(self._rescinded), []
         return gone
 
-    def open(self) -> Offers | list[Offer]:
+    def open(self) -> list[Offer]:
         """All open offers, oldest first; O(open offers)."""
-        return [Offer(number, grant) for number, grant in self._open.items()]
+        ends = {number: expires for expires, ids in self._expiries for number in ids}
+        return [Offer(number, grant, ends.get(number)) for number, grant in self._open.items()]
