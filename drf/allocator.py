@@ -479,6 +479,10 @@ class Allocator:
         share: float = self._plugin.share(framework, role)
         return share
 
+    def holdings(self, framework: str) -> list[tuple[str, str, Resources, bool]]:
+        """Agent, role, amount and whether it is used (else offered) of all it has; O(of them). Raises UnknownName."""
+        return list(self._plugin.holdings(framework))
+
     def open_offers(self) -> list[Offer]:
         """All offers that wait for an answer, oldest first; O(open offers)."""
         return list(self._book.open())

@@ -42,6 +42,16 @@ class ResourceSpace:
                     f"from 1 to 2**53"
                 )
 
+    @property
+    def scales(self) -> dict[str, int]:
+        """The units that were set by name; O(names)."""
+        return dict(self._scale)
+
+    @property
+    def default(self) -> int:
+        """Units in 1 of every other resource; O(1)."""
+        return self._default
+
     def scale(self, name: str) -> int:
         """Units in 1 of the resource; O(1)."""
         return self._scale.get(name, self._default)
