@@ -339,7 +339,7 @@ cdef class Order:
         self.active[row] = active
         self.place(row)
 
-    def _remove_row(self, str name):
+    def _remove_row(self, name):
         cdef int row = self._rows[name]
         self.unplace(row)
         self.active[row] = False
@@ -351,7 +351,7 @@ cdef class Order:
             self.recent_row = -1
             self.recent = None
 
-    def _set_active(self, str name, bint active):
+    def _set_active(self, name, bint active):
         cdef int row = self._rows[name]
         if self.active[row] != active:
             self.unplace(row)
@@ -361,29 +361,29 @@ cdef class Order:
     def _clients(self):
         return list(self._rows)
 
-    def _is_active(self, str name):
+    def _is_active(self, name):
         return bool(self.active[<int>self._rows[name]])
 
-    def _set_weight(self, str name, object weight):
+    def _set_weight(self, name, object weight):
         cdef int row = self._rows[name]
         self.unplace(row)
         self.put_weight(row, weight)
         self.place(row)
 
-    def _get_weight(self, str name):
+    def _get_weight(self, name):
         cdef int row = self._rows[name]
         if self.weights[row] != NULL:
             return tuple([self.weights[row][j] for j in range(self.columns)])
         return self.weight[row]
 
-    def _get_held(self, str name):
+    def _get_held(self, name):
         cdef int row = self._rows[name]
         return tuple([self.held[row * self.width + j] for j in range(self.columns)])
 
     def _get_totals(self):
         return tuple([self.totals[j] for j in range(self.columns)])
 
-    def _charge(self, str name, Vector vector, int sign, int grants):
+    def _charge(self, name, Vector vector, int sign, int grants):
         cdef int row = self._rows[name]
         cdef long long *held = self.held + row * self.width
         cdef Py_ssize_t j
@@ -393,7 +393,7 @@ cdef class Order:
         self.counts[row] += grants
         self.place(row)
 
-    def _set_state(self, str name, tuple held, long long grants):
+    def _set_state(self, name, tuple held, long long grants):
         cdef int row = self._rows[name]
         cdef Py_ssize_t j
         self.unplace(row)
@@ -402,7 +402,7 @@ cdef class Order:
         self.counts[row] = grants
         self.place(row)
 
-    def _shift(self, str name, Vector old, Vector new):
+    def _shift(self, name, Vector old, Vector new):
         cdef int row = self._rows[name]
         cdef long long *held = self.held + row * self.width
         cdef Py_ssize_t j

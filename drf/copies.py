@@ -34,5 +34,16 @@ class Copies:
             charged[name] = charged.get(name, 0) + change
         return charged
 
+    def copy(self, key: str, to: str) -> None:
+        """What the one key has, the other has too; O(entries)."""
+        for (known, agent), shared in list(self._by.items()):
+            if known == key:
+                self._by[to, agent] = shared
+
+    def drop(self, key: str) -> None:
+        """Forget what the key has; O(entries)."""
+        for entry in [entry for entry in self._by if entry[0] == key]:
+            del self._by[entry]
+
     def __bool__(self) -> bool:
         return bool(self._by)

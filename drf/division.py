@@ -168,7 +168,8 @@ def allocate(
             (q <= pool[j] if not divisible else pool[j] > 0) for j, q in enumerate(need) if q > 0
         )
     ]
-    out_of_place = tuple(user for i, user in enumerate(users) if i not in set(placeable))
+    placed = set(placeable)
+    out_of_place = tuple(user for i, user in enumerate(users) if i not in placed)
     if strict and out_of_place:
         raise Infeasible(
             f"a task of {', '.join(map(repr, out_of_place))} fits nowhere, even on an empty cluster; "
@@ -189,11 +190,14 @@ def allocate(
             steps=steps,
         )
     )
-    tasks: list[int | Fraction] = [0] * len(users)
+    tasks: list[int | Fraction] = [Fraction(0) if divisible else 0] * len(users)
     for i, count in zip(placeable, answer.tasks, strict=True):
         tasks[i] = count
     return _division(rule, table, weight, tasks, out_of_place, placeable, answer, arrays, exact)
 
+
+_LEAST_WEIGHT = Fraction(1, 10**100)
+"""Beyond, shares leave the range of floats."""
 
 _Table = tuple[list[Any], list[Any], list[Fraction], list[list[Fraction]]]
 
@@ -236,7 +240,11 @@ def _from_arrays(capacity: Any, demands: Any) -> _Table:
         raise InvalidOption(
             "capacity is a mapping and demands an array; give both as mappings or both as arrays"
         )
-    pool, needs = np.asarray(capacity), np.asarray(demands)
+    # Lists keep their own numbers: an array of floats would round large ones.
+    pool, needs = (
+        np.asarray(given, dtype=None if hasattr(given, "dtype") else object)
+        for given in (capacity, demands)
+    )
     if pool.ndim == 2:
         raise NotSupported(
             f"capacity has shape {pool.shape}; dividing several machines is not built yet, give one pool"
@@ -266,8 +274,9 @@ def _by_user(what: str, users: list[Any], given: Any, default: Any) -> list[Any]
     if given is None:
         return [default] * len(users)
     if isinstance(given, Mapping):
+        known = set(users)
         for user in given:
-            if user not in users:
+            if user not in known:
                 raise UnknownName(f"user in {what}", user, map(str, users))
         return [given.get(user, default) for user in users]
     values = given.tolist() if hasattr(given, "tolist") else list(given)
@@ -304,8 +313,10 @@ def _positive(user: Any, weight: Any) -> Fraction:
         raise InvalidOption(
             str(error).replace("amounts are finite and at least 0", "weights are above 0")
         ) from None
-    if not value:
-        raise InvalidOption(f"weight of {user!r} is 0; it must be above 0")
+    if not _LEAST_WEIGHT <= value <= 1 / _LEAST_WEIGHT:
+        raise InvalidOption(
+            f"weight of {user!r} is {weight}; it must be above 0, from 1e-100 to 1e100"
+        )
     return value
 
 
@@ -321,7 +332,12 @@ def _caps(users: list[Any], given: Any) -> list[int | None]:
 
 def _ranks(users: list[Any], tie_break: Sequence[Any] | None) -> list[int]:
     if tie_break is None:
-        order = sorted(range(len(users)), key=lambda i: users[i])
+        try:
+            order = sorted(range(len(users)), key=lambda i: users[i])
+        except TypeError:
+            raise InvalidOption(
+                "the users' names have no order, which breaks ties; say it with tie_break="
+            ) from None
     else:
         index = {user: i for i, user in enumerate(users)}
         for user in tie_break:

@@ -8,6 +8,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+FEW = 8
+"""As many names are listed where none is near."""
+
 
 class DRFError(Exception):
     """Whatever `drf` raises on purpose."""
@@ -31,8 +34,11 @@ class UnknownName(DRFError, LookupError):
     def __init__(self, kind: str, name: object, known: Iterable[str] = ()) -> None:
         self.kind = kind
         self.name = name
-        near = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+        names = sorted(known)
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        if not near and 0 < len(names) <= FEW:
+            hint = f"; known: {', '.join(names)}"
         super().__init__(f"unknown {kind} {name!r}{hint}")
 
 

@@ -270,7 +270,9 @@ class HierarchicalAllocator:
                 if framework in self._frameworks:
                     self._ranking.unallocated(framework, role, agent, amount)
                     self._roles.moved(agent, role, amount, -1, held=held)
-                    self._untrack(framework, role)
+        for framework, role in {**gone.offered, **gone.held}:
+            if framework in self._frameworks:
+                self._untrack(framework, role)
         self._roles.untrack_reservations(agent, gone.total)
         self._set_total(self._bounded({}, gone.total.quantities()))
         self._refusals.clear_agent(agent)

@@ -13,6 +13,7 @@ from drf.units import ResourceSpace, check_name, decimal_text
 from drf.values import Item, Value, merge_ranges
 
 _RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
+_WORD = re.compile(r"[^\s,;{}]+")
 _RESERVED = re.compile(r"(.+?)\(\s*([^()]+?)\s*\)")
 _KEYS = frozenset(
     {"name", "value", "reservations", "revocable", "shared", "count", "disk", "provider"}
@@ -66,12 +67,15 @@ def parsed(text: str) -> Iterator[tuple[str, Tag, object]]:
 def to_value(name: str, value: object, space: ResourceSpace) -> int | Value:
     """Units, ranges or a set; empty or 0 for nothing. Raises InvalidQuantity."""
     if isinstance(value, (frozenset, set)):
-        if not all(isinstance(v, str) and v for v in value):
-            raise InvalidQuantity(f"{name}: {sorted(map(repr, value))} is not a set of words")
+        if not all(isinstance(v, str) and _WORD.fullmatch(v) for v in value):
+            raise InvalidQuantity(
+                f"{name}: {sorted(map(repr, value))} is not a set of words; "
+                f"a word has no white space and none of , ; {{ }}"
+            )
         return frozenset(value)
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(v, str) for v in value):
-            return frozenset(value)
+            return to_value(name, frozenset(value), space)
         return merge_ranges(name, value)
     return space.to_units(name, value)
 

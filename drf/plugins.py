@@ -88,6 +88,8 @@ class Answer(NamedTuple):
 class Policy(Protocol):
     """A rule that orders clients, divides a pool, or both. Derive from it to take what you do not write from here.
 
+    In an allocator the clients are roles, and in each role frameworks: it asks for keys of both.
+
     ``modes`` says which of ``"order"`` and ``"divide"`` it can do; asking for the other raises NotSupported.
     ``stale_on`` says what changes a client's key besides its own grants and weight: ``"total"`` (what there
     is), ``"waiting"`` (since when its oldest task waits), ``"others"`` (what other clients do), ``"time"`` (every
@@ -320,9 +322,11 @@ def make_policy(policy: str | Policy) -> Policy:
     Raises UnknownName with the nearest names, InvalidOption where the argument is missing or not wanted.
     """
     if not isinstance(policy, str):
-        if not isinstance(policy, Policy):
+        named = isinstance(getattr(policy, "name", None), str)
+        if isinstance(policy, type) or not named or not isinstance(policy, Policy):
             raise InvalidOption(
-                f"{policy!r} is no policy; give a name like 'drf' or an object with the Policy protocol"
+                f"{policy!r} is no policy; give a name like 'drf' or an object (not a class) with a name "
+                f"and the Policy protocol"
             )
         return policy
     name, colon, argument = policy.partition(":")

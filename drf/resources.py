@@ -30,6 +30,7 @@ from drf.units import ResourceSpace as ResourceSpace
 from drf.values import (
     Item,
     Value,
+    bounded,
     count,
     cut,
     is_scalar,
@@ -39,6 +40,7 @@ from drf.values import (
     kept_less,
     kept_quantity,
     kept_sum,
+    two_kinds,
 )
 
 ResourcesLike: TypeAlias = "Resources | str | Mapping[str, Any]"
@@ -110,8 +112,12 @@ class Resources:
                 kept_sum(tag, self._tagged[key], held) if key in self._tagged else held
             )
         elif isinstance(value, int):
-            self._units[name] = self._units.get(name, 0) + value
+            if name in self._others:
+                raise two_kinds(value, self._others[name])
+            self._units[name] = bounded(self._units.get(name, 0) + value)
         else:
+            if name in self._units:
+                raise two_kinds(self._units[name], value)
             self._others[name] = join(self._others[name], value) if name in self._others else value
 
     @classmethod
@@ -321,6 +327,9 @@ class Resources:
             others = others.copy()
             for name, value in other._others.items():
                 others[name] = join(others[name], value) if name in others else value
+        for name in others:
+            if name in units:
+                raise two_kinds(units[name], others[name])
         tagged = self._tagged
         if other._tagged:
             tagged = tagged.copy()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from drf._backend import Order, Vector
 from drf._random import SplitMix64
+from drf.copies import Copies
 from drf.errors import (
     ClockError,
     DuplicateName,
@@ -23,6 +24,7 @@ from drf.errors import (
     InvariantBroken,
     NotSupported,
     Overcommit,
+    PluginError,
     UnknownName,
 )
 from drf.plugins import Policy, make_policy
@@ -88,7 +90,7 @@ class Sorter(Order):
         self._agents: dict[str, Mapping[str, int]] = {}
         self._total: dict[str, int] = {}
         self._placed: dict[str, dict[str, Resources]] = {}
-        self._copies: dict[str, dict[str, Resources]] = {}  # node -> agent -> shared objects
+        self._copies = Copies()
         self._tree: Tree | None = None
         self._path_weights: dict[str, float | Mapping[str, float]] = {}
         self.set_total(total or {})
@@ -103,7 +105,7 @@ class Sorter(Order):
         ``weight`` is one number above 0 (default: what `weigh_path` said, else 1), or one a resource (missing: 1).
         Raises DuplicateName, InvalidName, InvalidOption.
         """
-        _check_client(client)
+        client = _check_client(client)
         if client in self:
             raise DuplicateName(
                 f"client {client!r} is there already; remove it first, or choose another name"
@@ -154,7 +156,7 @@ class Sorter(Order):
 
         Raises InvalidName, InvalidOption.
         """
-        _check_client(path)
+        path = _check_client(path)
         made = self._weighed(path, weight)
         self._path_weights[path] = weight
         if self._tree is not None:
@@ -285,9 +287,10 @@ class Sorter(Order):
 
     def advance(self, now: float) -> None:
         """Set the time; O(1). Raises ClockError where it goes back."""
-        if not now >= self.now:
+        if not self.now <= now < math.inf:
+            back = "back " if now < self.now else ""
             raise ClockError(
-                f"time went back from {self.now} to {now}; advance with a clock that only grows"
+                f"time went {back}from {self.now} to {now}; advance with a finite clock that only grows"
             )
         self.now = now
 
@@ -333,7 +336,7 @@ class Sorter(Order):
 
     def _plant(self) -> None:
         """The first path makes a tree of what was flat; `next` and the verbs go through it from now on."""
-        self._tree = Tree(self, self._new_level, self._weight_of)
+        self._tree = Tree(self, self._new_level, self._weight_of, self._copies)
         for client in super()._clients():
             self._tree.adopt(client, self._is_active(client))
         self._nested = self._apart = True
@@ -524,23 +527,9 @@ class Sorter(Order):
 
     def _charged(self, node: str, amount: Resources, agent: str | None, sign: int) -> Vector:
         """What a node is charged for the amount: of shared objects the first copy on an agent, until the last goes."""
-        shared = amount.shared
-        if agent is None or not shared:
+        if agent is None:
             return self._made(amount.quantities())
-        copies = self._copies.setdefault(node, {})
-        old = copies.get(agent, Resources(space=self.space))
-        new = old + shared if sign > 0 else old - shared
-        if new:
-            copies[agent] = new
-        else:
-            del copies[agent]
-            if not copies:
-                del self._copies[node]
-        charged = dict(amount.minus(shared).quantities())
-        for name in {**old.quantities(), **new.quantities()}:
-            change = sign * (new.quantities().get(name, 0) - old.quantities().get(name, 0))
-            charged[name] = charged.get(name, 0) + change
-        return self._made(charged)
+        return self._made(self._copies.charge(node, agent, amount, sign))
 
 
 class _PolicySorter(Sorter):
@@ -575,7 +564,11 @@ class _PolicySorter(Sorter):
         self, client: str, *, weight: float | Mapping[str, float] | None = None, active: bool = True
     ) -> None:
         super().add(client, weight=weight, active=active)
-        self._rekey(client)
+        try:
+            self._rekey(client)
+        except PluginError:
+            super().remove(client)
+            raise
 
     def remove(self, client: str) -> None:
         super().remove(client)
@@ -643,15 +636,22 @@ class _PolicySorter(Sorter):
                     )
 
     def _key(self, client: str) -> tuple[Any, ...]:
-        return (self.policy.key(self, client), self.grants(client), client)
+        try:
+            key = self.policy.key(self, client)
+        except Exception as error:
+            raise PluginError(
+                f"policy {self.policy.name} gave no key for client {client!r}: {error!r}"
+            ) from error
+        return (key, self.grants(client), client)
 
     def _rekey(self, client: str) -> None:
-        """Remove, compute, add: an entry never changes while it is in the list."""
+        """Compute, remove, add: an entry never changes while it is in the list, and stays if there is no new key."""
+        new = self._key(client) if client in self and self.is_active(client) else None
         old = self._entry.pop(client, None)
         if old is not None:
             self._entries.remove(old)
-        if client in self and self.is_active(client):
-            self._entry[client] = new = self._key(client)
+        if new is not None:
+            self._entry[client] = new
             self._entries.add(new)
 
     def _refresh(self) -> None:
@@ -674,7 +674,8 @@ class _PolicySorter(Sorter):
         self._old = True
 
 
-def _check_client(client: object) -> None:
+def _check_client(client: object) -> str:
+    """The name as plain text, also where a subclass of str came in, or InvalidName."""
     if not isinstance(client, str) or not client:
         raise InvalidName(f"client {client!r} is malformed; a name is text, at least one character")
     try:
@@ -687,6 +688,7 @@ def _check_client(client: object) -> None:
         raise InvalidName(
             f"client {client!r} is malformed; the parts of a path are not empty, '.' or '..'"
         )
+    return str(client)
 
 
 def _check_weight(client: str, weight: object) -> float:

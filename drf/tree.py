@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from drf._backend import Order, Vector
+from drf.copies import Copies
 
 Weight = float | tuple[float, ...]
 
@@ -30,8 +31,13 @@ class Tree:
     """Nodes by path, leaves by client, over levels that are kept in order."""
 
     def __init__(
-        self, root: Order, new_level: Callable[[], Order], weight_of: Callable[[str], Weight]
+        self,
+        root: Order,
+        new_level: Callable[[], Order],
+        weight_of: Callable[[str], Weight],
+        copies: Copies,
     ) -> None:
+        self._copies = copies
         self._new_level = new_level
         self._weight_of = weight_of
         self.root = Node("", None, None, root)
@@ -173,6 +179,7 @@ class Tree:
         leaf = Node(f"{node.path}/.", node, client, None)
         level._add_row(leaf.path, 1.0, active)
         level._set_state(leaf.path, above._get_held(node.path), Order.grants(above, node.path))
+        self._copies.copy(node.path, leaf.path)
         node.client, node.level, node.alive = None, level, int(active)
         self.nodes[leaf.path] = self.leaves[client] = leaf
 
@@ -181,6 +188,7 @@ class Tree:
         above, level = _above(node), _level(node)
         above._set_state(node.path, level._get_held(leaf.path), level.grants(leaf.path))
         above._set_active(node.path, level._is_active(leaf.path))
+        self._copies.drop(leaf.path)
         node.client, node.level, node.alive = leaf.client, None, 0
         del self.nodes[leaf.path]
         assert leaf.client is not None

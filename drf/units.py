@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from numbers import Rational, Real
 from typing import TypeAlias
@@ -98,29 +97,34 @@ DEFAULT_SPACE = ResourceSpace()
 
 def _rounded(name: str, amount: object, scale: int) -> int:
     """The slow way in: decimal text for floats, so that 0.0005 is a half and not a hair less."""
+    limits = f"amounts go from 0 to 2**53 units of 1/{scale}"
     if isinstance(amount, bool) or not isinstance(amount, (Real, Decimal)):
         raise InvalidQuantity(
             f"{name}: {amount!r} is not a number; give an int, float, Fraction or Decimal"
         )
-    if not isinstance(amount, Rational) and not math.isfinite(amount):
-        raise InvalidQuantity(f"{name}: {amount} is not finite; amounts are finite and at least 0")
     if isinstance(amount, Rational):
-        exact = Fraction(int(amount.numerator), int(amount.denominator)) * scale
-        units = int((abs(exact) + Fraction(1, 2)) // 1)
-        negative = exact < 0
+        exact = Fraction(int(amount.numerator), int(amount.denominator))
     else:
-        text = amount if isinstance(amount, Decimal) else Decimal(repr(float(amount)))
-        if text.adjusted() > 40:
-            raise InvalidQuantity(f"{name}: {amount} is above the limit of {LIMIT // scale}")
-        scaled = text * scale
-        units = int(abs(scaled).to_integral_value(ROUND_HALF_UP))
-        negative = scaled < 0
-    if units == 0 and amount != 0:
+        decimal = amount if isinstance(amount, Decimal) else Decimal(repr(float(amount)))
+        if not decimal.is_finite():
+            raise InvalidQuantity(
+                f"{name}: {amount} is not finite; amounts are finite and at least 0"
+            )
+        size = decimal.adjusted() if decimal else 0
+        if abs(size) > 60:
+            # A number of a million digits is not written out only to be refused.
+            exact = Fraction(10) ** (60 if size > 0 else -60) * (-1 if decimal < 0 else 1)
+        else:
+            exact = Fraction(decimal)
+    if exact < 0:
+        raise InvalidQuantity(f"{name}: {amount} is negative; {limits}")
+    units = int((exact * scale + Fraction(1, 2)) // 1)
+    if units == 0 and exact:
         raise InvalidQuantity(
             f"{name}: {amount} rounds to 0 in units of 1/{scale}; "
             f"set a finer unit with ResourceSpace(scale={{{name!r}: ...}})"
         )
-    return -units if negative else units
+    return units
 
 
 def exact_fraction(name: str, amount: object) -> Fraction:
@@ -139,11 +143,12 @@ def exact_fraction(name: str, amount: object) -> Fraction:
     elif isinstance(amount, Rational):
         value = Fraction(int(amount.numerator), int(amount.denominator))
     elif isinstance(amount, (Real, Decimal)):
-        if not math.isfinite(amount):
+        decimal = amount if isinstance(amount, Decimal) else Decimal(repr(float(amount)))
+        if not decimal.is_finite():
             raise InvalidQuantity(
                 f"{name}: {amount} is not finite; amounts are finite and at least 0"
             )
-        value = Fraction(amount if isinstance(amount, Decimal) else repr(float(amount)))
+        value = Fraction(decimal)
     if value is None:
         raise InvalidQuantity(
             f"{name}: {amount!r} is not a number; give an int, float, Fraction or Decimal"

@@ -46,15 +46,20 @@ def merge_ranges(name: str, ranges: Iterable[Any]) -> Ranges:
     return tuple(out)
 
 
+def two_kinds(a: object, b: object) -> InvalidQuantity:
+    """The error for one name that is two things."""
+    return InvalidQuantity(
+        f"{a!r} and {b!r} are of one name but of two kinds; a name is a scalar, ranges or a set"
+    )
+
+
 def join(a: Value, b: Value) -> Value:
     """Both together."""
     if isinstance(a, frozenset) and isinstance(b, frozenset):
         return a | b
     if isinstance(a, tuple) and isinstance(b, tuple):
         return merge_ranges("ranges", a + b)
-    raise InvalidQuantity(
-        f"{a!r} and {b!r} are of one name but of two kinds; a name is a scalar, ranges or a set"
-    )
+    raise two_kinds(a, b)
 
 
 def cut(a: Value, b: Value) -> Value:
@@ -87,6 +92,13 @@ def count(value: Value) -> int:
 # order; of shared ones (units, copies) of each, in order.
 
 
+def bounded(units: int) -> int:
+    """The sum of amounts, or InvalidQuantity."""
+    if units > LIMIT:
+        raise InvalidQuantity(f"the sum of {units} units is above the limit of 2**53")
+    return units
+
+
 def keep(item: Item) -> Any:
     """What is kept of one object."""
     if item.tag.shared:
@@ -103,7 +115,9 @@ def kept_sum(tag: Tag, a: Any, b: Any) -> Any:
         return tuple(sorted(copies.items()))
     if tag.fixed:
         return tuple(sorted(a + b))
-    return a + b if isinstance(a, int) and isinstance(b, int) else join(a, b)
+    if isinstance(a, int) and isinstance(b, int):
+        return bounded(a + b)
+    return join(a, b)
 
 
 def kept_less(tag: Tag, a: Any, b: Any) -> Any:

@@ -68,5 +68,5 @@ class TestTimeout:
 
     @pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
     def test_is_above_zero(self, seconds: float) -> None:
-        with pytest.raises(InvalidOption, match="offer_timeout is .* above 0, or None"):
+        with pytest.raises(InvalidOption, match=r"offer_timeout is .* above 0, or None"):
             Allocator(offer_timeout=seconds)

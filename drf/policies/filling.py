@@ -35,7 +35,7 @@ def fill_whole(problem: Problem, counts: Callable[[str], bool]) -> Answer:
         capacity,
         [capacity[j] if counts(problem.resources[j]) else 0 for j in columns],
         [tuple(map(float, w)) if isinstance(w, tuple) else float(w) for w in problem.weights],
-        [-1 if cap is None else cap for cap in problem.caps],
+        [-1 if cap is None else min(cap, LIMIT) for cap in problem.caps],
         list(problem.ranks),
         problem.by_grants,
         problem.on_blocked == "stop",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from drf.errors import InvalidOption
+from drf.errors import InputError, InvalidOption
 from drf.plugins import ALLOCATORS, AllocatorPlugin, load, make_policy
 from drf.resources import Resources, ResourceSpace
 from drf.sorter import Sorter
@@ -61,8 +61,12 @@ class Report:
 
 
 def packaged() -> list[Path]:
-    """The scenario files that come with `drf`, by name."""
-    return sorted((Path(__file__).parent / "scenarios").glob("*.json"))
+    """The scenario files that come with `drf`, by name. Raises InputError where the installation lacks them."""
+    folder = Path(__file__).parent / "scenarios"
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise InputError("no scenarios are here; install drf-allocator again", file=folder)
+    return files
 
 
 def conform(
