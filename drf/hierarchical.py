@@ -509,7 +509,10 @@ class HierarchicalAllocator:
                 self._tell_waiting(framework, role)
             if again:
                 self._react(agent)
-        if seconds and resources:
+        # A refusal for a role that the framework has left, or while it is away, would linger, as in Mesos it does.
+        record = self._frameworks[framework]
+        heard = record.active and role in record.roles
+        if seconds and resources and (heard or self._lenient):
             seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
             refusal = Refusal(framework, role, agent, resources, self._now + seconds)
             self._refusals.add(refusal)

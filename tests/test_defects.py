@@ -1,0 +1,170 @@
+"""What the allocator that `drf` learned from gets wrong, one test each, with `drf`'s own defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from drf import Allocator, Resources, Sorter
+from drf.hierarchical import HierarchicalAllocator
+
+
+def given(a: Allocator) -> list[tuple[str, str, str]]:
+    """Run, and who was offered what on which agent."""
+    return [(o.framework, o.agent, str(o.resources)) for o in a.run().offers]
+
+
+def quiet(**options: Any) -> Allocator:
+    return Allocator(interval=None, agent_order="id", **options)
+
+
+class TestTwelve:
+    def test_1_the_weight_of_an_inner_role_counts_after_the_first_sort(self) -> None:
+        """Upstream caches weights by node and refreshes those of clients only."""
+        s = Sorter(total={"cpus": 100})
+        for client in ("a/x", "b/x"):
+            s.add(client)
+        s.allocated("a/x", "cpus:30")  # a 0.3
+        s.allocated("b/x", "cpus:20")  # b 0.2
+        assert s.sort() == ["b/x", "a/x"]
+        s.weigh_path("a", 2.0)  # a 0.15
+        assert s.sort() == ["a/x", "b/x"]
+
+        a = quiet()
+        for name in ("f", "g"):
+            a.add_framework(name, roles=[f"{name}/x"])
+        a.add_agent("m0", "cpus:1")
+        assert given(a) == [("f", "m0", "cpus:1")]
+        a.update_weights({"f": 10.0})
+        a.add_agent("m1", "cpus:1")
+        assert given(a) == [("g", "m1", "cpus:1")]
+        a.add_agent("m2", "cpus:1")
+        assert given(a) == [("f", "m2", "cpus:1")]  # f 1/3/10 against g 1/3
+
+    def test_2_a_shared_volume_is_offered_once_in_a_run(self) -> None:
+        """Upstream compares objects with and without their role, so that its guard never holds."""
+        volume = {
+            "name": "disk",
+            "value": 5,
+            "reservations": [{"role": "r"}],
+            "shared": True,
+            "disk": {"persistence": "v"},
+        }
+        a = quiet()
+        a.add_framework("f", roles=["r"])
+        a.add_framework("g", roles=["r"])
+        a.add_agent("m", Resources.from_json([volume, {"name": "cpus", "value": 1}]))
+        offers = a.run().offers
+        assert len(offers) == 1
+        assert offers[0].resources.shared
+        a.check()
+
+    def test_3_what_is_below_a_role_counts_for_its_quota_at_once(self) -> None:
+        """Upstream charges a parent at the next run only, and its limit never binds roles below it."""
+        a = quiet()
+        a.update_quota("eng", limits={"cpus": 3})
+        for name in ("x", "y"):
+            a.add_framework(name, roles=[f"eng/{name}"])
+        for i in range(4):
+            a.add_agent(f"m{i}", "cpus:2")
+        offers = a.run().offers
+        assert sum(o.resources["cpus"] for o in offers) == 3
+        a.advance(1.0)
+        assert given(a) == []
+        # A quota on a nested role is a quota.
+        b = quiet()
+        b.update_quota("eng/x", guarantees="cpus:1", limits={"cpus": 1})
+        b.add_framework("x", roles=["eng/x"])
+        b.add_agent("m", "cpus:2")
+        assert given(b) == [("x", "m", "cpus:1")]
+
+    @pytest.mark.parametrize("how", ["deactivated", "not listed"])
+    def test_4_headroom_counts_only_agents_that_are_offered(self, how: str) -> None:
+        """Upstream takes what is free on agents that nobody is offered as if it could serve guarantees."""
+        a = quiet()
+        a.update_quota("prod", guarantees="cpus:4")
+        a.add_agent("m1", "cpus:4")
+        a.add_agent("m2", "cpus:4")
+        if how == "deactivated":
+            a.deactivate_agent("m2")
+        else:
+            a.set_whitelist(["m1"])
+        a.add_framework("t", roles=["test"])
+        assert given(a) == []  # all of m1 is kept for prod
+        a.add_framework("p", roles=["prod"])
+        assert given(a) == [("p", "m1", "cpus:4")]
+
+    def test_5_resuming_does_not_end_the_wait_of_a_recovery(self) -> None:
+        """Upstream has one flag for both, so that a torn-down framework ends the hold-off."""
+        a = HierarchicalAllocator(interval=None)
+        amount = Resources("cpus:1")
+        a.recover(5, {"prod": (amount, {})})
+        a.add_framework("t", ["test"])
+        a.pause()
+        a.pause()
+        a.resume()
+        a.resume()
+        for i in range(3):
+            a.add_agent(f"m{i}", amount)
+        assert not a.run().grants
+        a.add_agent("m3", amount)  # 4 of 5 are back
+        assert a._expected is None
+
+    def test_6_an_agent_with_usage_of_an_unknown_framework_can_be_removed(self) -> None:
+        """Upstream aborts."""
+        a = quiet()
+        a.add_agent("m", "cpus:4", used={"stranger": {"r": "cpus:3"}})
+        a.remove_agent("m")
+        a.check()
+        a.add_framework("stranger", roles=["r"])
+        assert a.share("stranger") == 0.0
+
+    def test_7_an_inactive_framework_is_not_asked_after_a_revive_or_a_new_role(self) -> None:
+        """Upstream activates it in the sorter, and may abort on an unmet guarantee."""
+        a = quiet()
+        a.update_quota("r", guarantees="cpus:1")
+        a.add_framework("f", roles=["r"])
+        a.deactivate_framework("f")
+        a.revive("f")
+        a.update_framework("f", roles=["r", "s"])
+        a.add_agent("m", "cpus:4")
+        assert given(a) == []
+        a.activate_framework("f")
+        assert [o.framework for o in a.run().offers] == ["f"]
+
+    def test_8_a_dropped_inverse_offer_can_be_made_again(self) -> None:
+        """Upstream's master drops it without a word, and it stays outstanding for ever."""
+        a = quiet()
+        a.add_agent("m", "cpus:4")
+        a.add_framework("f")
+        a.accept(a.run().offers[0])
+        a.update_unavailability("m", (60.0, None))
+        assert len(a.run().inverse_offers) == 1
+        a.answer_inverse_offer("m", "f", None)
+        a.revive("f")
+        assert len(a.run().inverse_offers) == 1
+
+    def test_11_updating_a_framework_ends_refusals_of_the_roles_it_leaves(self) -> None:
+        """Upstream lets a refusal linger that came after the role was left, to block when it is subscribed again."""
+        a = HierarchicalAllocator(interval=None)
+        amount = Resources("cpus:4")
+        a.add_agent("m", amount)
+        a.add_framework("f", ["r"])
+        assert len(a.run().grants) == 1
+        a.update_framework("f", ["s"])
+        a.recover_resources("f", "m", "r", amount, refuse_seconds=1000.0)
+        a.update_framework("f", ["r"])
+        assert [g.role for g in a.run().grants] == ["r"]
+        a.check()
+
+    def test_12_what_is_freed_is_offered_at_the_next_run(self) -> None:
+        """Upstream waits for its interval."""
+        a = Allocator(interval=3600.0)
+        a.add_agent("m", "cpus:4")
+        a.add_framework("f")
+        a.accept(a.run().offers[0])
+        a.add_framework("g")
+        assert given(a) == []
+        a.release("f", "m", "cpus:1")
+        assert given(a) == [("g", "m", "cpus:1")]
