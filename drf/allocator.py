@@ -20,6 +20,7 @@ from drf.errors import (
     ReentrantCall,
     UnknownName,
 )
+from drf.explain import Why
 from drf.hierarchical import HierarchicalAllocator
 from drf.offers import Decisions, Offer, OfferBook
 from drf.plugins import AllocatorPlugin, Grant, Policy, Unavailability
@@ -482,6 +483,16 @@ class Allocator:
     def holdings(self, framework: str) -> list[tuple[str, str, Resources, bool]]:
         """Agent, role, amount and whether it is used (else offered) of all it has; O(of them). Raises UnknownName."""
         return list(self._plugin.holdings(framework))
+
+    def why(self, framework: str) -> Why:
+        """Why it sees the offers it sees: its shares, who is ahead, what keeps each agent from it.
+
+        O(agents x its roles + clients). Raises UnknownName, NotSupported where the plug-in cannot say.
+        """
+        if not hasattr(self._plugin, "why"):
+            raise NotSupported("this allocator plug-in does not explain itself")
+        why: Why = self._plugin.why(framework)
+        return why
 
     def open_offers(self) -> list[Offer]:
         """All offers that wait for an answer, oldest first; O(open offers)."""

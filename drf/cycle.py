@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from drf.explain import Obstacle
 from drf.filters import Refusals, is_allocatable
 from drf.frameworks import Framework
 from drf.ledger import Agent, Ledger
@@ -236,6 +237,88 @@ class Cycle:
         if not offer.is_plain and (shared := offer.shared):
             shown[agent.name] = shown[agent.name] + shared if agent.name in shown else shared
 
+    # -- questions
+
+    def obstacle(
+        self, framework: Framework, role: str, agent: Agent, budget: Budget | None, *, whole: bool
+    ) -> Obstacle | None:
+        """What would keep the agent from the framework if it were first; None if nothing; O(asks + refusals).
+
+        The tests are those of a cycle, in the same order.
+        """
+        if framework.constraints is not None and framework.excludes(role, agent):
+            why = framework.constraints.why(
+                role,
+                agent.attributes,
+                hostname=agent.hostname,
+                region=agent.region,
+                zone=agent.zone,
+            )
+            return Obstacle("constraint", str(why))
+        if not agent.free:
+            return Obstacle("nothing free", "all that it has is offered or held")
+        free = agent.free.allocatable_to(role)
+        if not free:
+            return Obstacle(
+                "reservation", f"what is free, {agent.free}, is reserved for other roles"
+            )
+        if not self._is_capable(framework, agent):
+            return Obstacle("capability", "the agent has gpus, or is of another region")
+        if "MULTI_ROLE" not in agent.capabilities or (
+            "/" in role and "HIERARCHICAL_ROLE" not in agent.capabilities
+        ):
+            return Obstacle("agent capability", "the agent cannot serve such a role")
+        found = free if framework.takes_all else free.split(lambda n, tag, s: framework.takes(tag))
+        if not found:
+            return Obstacle("capability", f"it cannot take what is free, {free}")
+        if not whole:
+            return self._task_obstacle(framework, role, agent, budget)
+        offer = found
+        if budget is not None:
+            counted = found.split(regular_scalar)
+            allowed = self._allowed(budget, role, counted)
+            offer = found.minus(counted) + allowed
+            lack = budget.unsatisfied(role)
+            if counted and not allowed and not lack:
+                limit = budget.limit_left(role)
+                if limit is not None and not any(limit.get(n, 1) for n in counted.quantities()):
+                    return Obstacle("limit", f"the quota of role {role!r} or above it is used up")
+                return Obstacle("headroom", "what is free is kept for guarantees of other roles")
+        if not is_allocatable(offer, self._least(framework, role)):
+            return Obstacle("too small", f"{offer or 'nothing'} reaches no minimum offer")
+        refusal = self._refusals.blocks(framework.name, role, agent.name, offer)
+        if refusal is not None:
+            return Obstacle("refused", f"it refused {refusal.amount} there", refusal.deadline)
+        return None
+
+    def _task_obstacle(
+        self, framework: Framework, role: str, agent: Agent, budget: Budget | None
+    ) -> Obstacle | None:
+        queue = self._requests.get(framework.name, role)
+        asks = list(queue.unmet(0)) if queue is not None else []
+        if not asks:
+            return Obstacle("request", "it waits for no task")
+        refused = None
+        limited = False
+        for ask in asks:
+            amount = self._carved(framework, role, agent, ask.shape)
+            if amount is None:
+                continue
+            if budget is not None and not self._within(budget, role, amount, False):
+                limited = True
+                continue
+            refusal = self._refusals.blocks(framework.name, role, agent.name, amount)
+            if refusal is None:
+                return None
+            refused = refused or refusal
+        if refused is not None:
+            return Obstacle("refused", f"it refused {refused.amount} there", refused.deadline)
+        if limited:
+            return Obstacle(
+                "quota", "a limit, or what is kept for guarantees, leaves no room for a task"
+            )
+        return Obstacle("size", f"no task that it waits for fits into {agent.free}")
+
     # -- requested shapes
 
     def _turns(self) -> Iterator[tuple[str, str]]:
@@ -314,6 +397,7 @@ class Cycle:
         growth, seen = self._unfit.get(key, (-1, 0))
         if growth != agent.growth or budget is not None:
             seen = 0
+        refused = False
         if seen < queue.seq:
             framework = self._frameworks[name]
             if self._is_willing(framework, role, agent):
@@ -327,6 +411,9 @@ class Cycle:
                     offer = amount if had is None else had[0] + amount
                     if not self._refusals.blocks(name, role, agent.name, offer):
                         return ask, amount
+                    refused = True
+        if refused:
+            return None  # what others take may change what a task would be given, and so what was refused
         # Less is free from here on, so what does not fit now will not fit in this agent's turn.
         if budget is None:
             self._unfit[key] = (agent.growth, queue.seq)

@@ -22,6 +22,7 @@ from drf.errors import (
     Overcommit,
     UnknownName,
 )
+from drf.explain import Ahead, Obstacle, Standing, Why
 from drf.filters import Refusal, Refusals
 from drf.frameworks import CAPABILITIES, Framework
 from drf.ledger import Agent, Ledger
@@ -42,6 +43,7 @@ from drf.ranking import Ranking
 from drf.requests import Requests
 from drf.resources import Resources, Shape
 from drf.roles import RoleTree, add_to, check_role
+from drf.sorter import Sorter
 from drf.tags import Tag
 from drf.timers import Timers
 from drf.units import LIMIT, ResourceSpace
@@ -507,8 +509,8 @@ class HierarchicalAllocator:
             again = self._requests.answer(framework, role, unmet, served=False)
             if self._ranking.is_tracked(framework, role):
                 self._tell_waiting(framework, role)
-            if again:
-                self._react(agent)
+            if again and self._eager:
+                self._trigger()  # while they were in the offer, no other agent was tried for them
         # A refusal for a role that the framework has left, or while it is away, would linger, as in Mesos it does.
         record = self._frameworks[framework]
         heard = record.active and role in record.roles
@@ -746,6 +748,59 @@ class HierarchicalAllocator:
         """Agent, role, amount and whether it is used (else offered) of all it has. Raises UnknownName."""
         self._known(framework)
         return list(self._ledger.holdings(framework))
+
+    def why(self, framework: str) -> Why:
+        """Its shares, who is ahead and what keeps each agent from it, by role; O(agents x roles of it + clients).
+
+        Raises UnknownName.
+        """
+        record = self._known(framework)
+        budget = None
+        if self._roles.quotas:
+            budget = Budget(self._roles, tree=self._tree_quota, free=self._headroom)
+        return Why(framework, tuple(self._standing(record, role, budget) for role in record.roles))
+
+    def _standing(self, record: Framework, role: str, budget: Budget | None) -> Standing:
+        sorter = self._ranking.frameworks(role)
+        held = sorter.held(record.name).units
+        shares = {
+            name: held.get(name, 0) / total for name, total in self._quantities.items() if total
+        }
+        dominant = max(shares, key=lambda name: shares[name], default=None)
+        silent = None
+        if not record.active:
+            silent = "the framework is inactive"
+        elif role in record.suppressed:
+            silent = "the role is suppressed"
+        elif self._held_off():
+            silent = "the allocator is paused, or waits for agents after a recovery"
+        roles = self._ranking.roles.sort()
+        roles_ahead = _before(roles, role, self._ranking.roles)
+        ahead = _before(sorter.sort(), record.name, sorter)
+        obstacles, free = {}, []
+        for name in sorted(self._ledger.agents):
+            agent = self._ledger.agents[name]
+            if not agent.active:
+                found: Obstacle | None = Obstacle("deactivated", "the agent is not offered")
+            elif not self._is_usable(agent):
+                found = Obstacle("whitelist", f"host {agent.hostname!r} is not on it")
+            else:
+                found = self._cycle.obstacle(record, role, agent, budget, whole=self._whole)
+            if found is None:
+                free.append(name)
+            else:
+                obstacles[name] = found
+        return Standing(
+            role,
+            {name: share for name, share in shares.items() if share},
+            dominant if dominant is not None and shares[dominant] else None,
+            None if silent else len(roles_ahead) + len(ahead),
+            silent,
+            roles_ahead,
+            ahead,
+            obstacles,
+            tuple(free),
+        )
 
     def metrics(self) -> dict[str, float]:
         """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
@@ -1033,6 +1088,13 @@ class HierarchicalAllocator:
 
     def _amount(self, name: str, units: Mapping[str, int]) -> float:
         return self.space.to_amount(name, units.get(name, 0))
+
+
+def _before(names: Sequence[str], name: str, sorter: Sorter) -> tuple[Ahead, ...]:
+    """Those who stand before it, with their shares and by how much these are lower."""
+    place = names.index(name) if name in names else len(names)
+    own = sorter.share(name)
+    return tuple(Ahead(n, sorter.share(n), own - sorter.share(n)) for n in names[:place])
 
 
 def _is_revocable(name: str, tag: Tag, scalar: bool) -> bool:
