@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from drf.constraints import OfferConstraints
@@ -152,6 +152,8 @@ class Allocator:
         and role; ``unavailability`` is the start and duration (None: for good) of planned maintenance. Raises
         DuplicateName, InvalidName, InvalidQuantity, InvalidOption.
         """
+        planned = _unavailable(name, unavailability)
+        _check_list(f"capabilities of agent {name!r}", capabilities)
         self._plugin.add_agent(
             _check("agent", name),
             self._amount(resources),
@@ -161,7 +163,7 @@ class Allocator:
             region=region,
             zone=zone,
             used=self._usage(used),
-            unavailability=unavailability,
+            unavailability=planned,
         )
 
     @_verb
@@ -177,6 +179,7 @@ class Allocator:
 
         Open offers stay. Raises UnknownName, InvalidQuantity.
         """
+        _check_list(f"capabilities of agent {name!r}", capabilities)
         self._plugin.update_agent(
             name,
             None if resources is None else self._amount(resources),
@@ -224,8 +227,9 @@ class Allocator:
         their attributes (see `drf.constraints`). ``used`` says what it runs already, by agent and role. Raises
         DuplicateName, InvalidName, UnknownName, InvalidOption.
         """
-        if isinstance(roles, str):
-            raise InvalidOption(f"roles of framework {name!r} is {roles!r}; give a list of roles")
+        _check_list(f"roles of framework {name!r}", roles)
+        _check_list(f"suppressed roles of framework {name!r}", suppressed)
+        _check_list(f"capabilities of framework {name!r}", capabilities)
         self._plugin.add_framework(
             _check("framework", name),
             roles,
@@ -251,8 +255,9 @@ class Allocator:
         constraints: OfferConstraints | Mapping[str, Any] | None = None,
     ) -> None:
         """Replace all of these; offers of roles that it leaves are rescinded; O(roles). Raises as `add_framework`."""
-        if isinstance(roles, str):
-            raise InvalidOption(f"roles of framework {name!r} is {roles!r}; give a list of roles")
+        _check_list(f"roles of framework {name!r}", roles)
+        _check_list(f"suppressed roles of framework {name!r}", suppressed)
+        _check_list(f"capabilities of framework {name!r}", capabilities)
         old = self._known(name)
         self._plugin.update_framework(
             name,
@@ -309,6 +314,7 @@ class Allocator:
     @_verb
     def set_whitelist(self, hostnames: Sequence[str] | None) -> None:
         """Offer only agents with these host names; None: all of them."""
+        _check_list("whitelist", hostnames)
         self._plugin.set_whitelist(hostnames)
 
     @_verb
@@ -317,7 +323,7 @@ class Allocator:
 
         Its frameworks get inverse offers, its open offers are rescinded. Raises UnknownName.
         """
-        self._plugin.update_unavailability(name, unavailability)
+        self._plugin.update_unavailability(name, _unavailable(name, unavailability))
         self._rescind(agent=name)
 
     @_verb
@@ -333,11 +339,13 @@ class Allocator:
     @_verb
     def suppress(self, name: str, roles: Sequence[str] = ()) -> None:
         """It wants no offers for these roles (none named: any role) until it revives; O(roles). Raises UnknownName."""
+        _check_list(f"roles of framework {name!r}", roles)
         self._plugin.suppress(name, roles)
 
     @_verb
     def revive(self, name: str, roles: Sequence[str] = ()) -> None:
         """It wants offers for these roles (none named: all) and forgets what it refused. Raises UnknownName."""
+        _check_list(f"roles of framework {name!r}", roles)
         self._plugin.revive(name, roles)
 
     @_verb
@@ -552,6 +560,8 @@ class Allocator:
     def _usage(self, used: UsageLike | None) -> dict[str, dict[str, Resources]] | None:
         if used is None:
             return None
+        if not isinstance(used, Mapping) or not all(isinstance(r, Mapping) for r in used.values()):
+            raise InvalidOption(f"used is {used!r}; give a mapping of names to roles to amounts")
         return {
             where: {role: self._amount(amount) for role, amount in by_role.items()}
             for where, by_role in used.items()
@@ -592,6 +602,34 @@ def _attributes(agent: str, attributes: AttributesLike | None) -> list[tuple[str
                 f"agent {agent!r}: attribute {key!r}: {value!r} is not text, a number or ranges"
             )
     return pairs
+
+
+def _check_list(what: str, given: object) -> None:
+    """Names come in a list; text would be taken as a list of letters."""
+    if given is None:
+        return
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InvalidOption(f"{what} is {given!r}; give a list of names")
+    for name in given:
+        if not isinstance(name, str):
+            raise InvalidOption(f"{what}: {name!r} is not a name")
+
+
+def _unavailable(agent: str, given: object) -> Unavailability | None:
+    if given is None:
+        return None
+    pair: Any = given if isinstance(given, (tuple, list)) and len(given) == 2 else (None, None)
+    for value in pair[:1] if pair[1] is None else pair:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not 0 <= value < math.inf
+        ):
+            raise InvalidOption(
+                f"unavailability of agent {agent!r} is {given!r}; "
+                f"give (start, duration) in seconds, the duration None for good"
+            )
+    return pair[0], pair[1]
 
 
 def _constraints(given: OfferConstraints | Mapping[str, Any] | None) -> OfferConstraints | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from drf._random import SplitMix64
 from drf.constraints import OfferConstraints
@@ -62,6 +62,13 @@ RECOVERY_SECONDS = 600.0
 """And after so long in any case."""
 
 TICK, RECOVERED = "tick", "recovered"
+
+
+class InverseEnd(NamedTuple):
+    """A refusal of inverse offers ends."""
+
+    agent: str
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mesos": {
@@ -168,6 +175,7 @@ class HierarchicalAllocator:
         )
         self._whitelist: frozenset[str] | None = None
         self._inverse_refusals: dict[tuple[str, str], float] = {}
+        self._reported: dict[str, int] = {}  # all usage ever reported: it need not fit into totals
         self._candidates: dict[str, None] = {}
         self._all = False
         self._tick_due = False
@@ -206,6 +214,7 @@ class HierarchicalAllocator:
         self._same_units(total, f"agent {agent!r}")
         reported = self._usage(used)
         new = self._bounded(total.quantities(), {})
+        self._report(reported)
         record = self._ledger.add(agent, total)
         record.hostname = hostname if hostname is not None else agent
         record.describe(attributes)
@@ -259,6 +268,8 @@ class HierarchicalAllocator:
         record = self._ledger[agent]
         self._same_units(total, f"agent {agent!r}")
         reported = self._usage(used)
+        self._bounded(total.quantities(), {})
+        self._report(reported)
         self._change_total(record, record.total + total)
         for framework, role, amount in reported:
             self._restore(framework, role, agent, amount)
@@ -280,6 +291,8 @@ class HierarchicalAllocator:
         self._refusals.clear_agent(agent)
         self._clear_inverse(agent=agent)
         self._candidates.pop(agent, None)
+        if self._eager and self._roles.quotas:
+            self._trigger()  # what was out there counts for quota no more
 
     def activate_agent(self, agent: str) -> None:
         """Offer it again. Raises UnknownName."""
@@ -289,8 +302,11 @@ class HierarchicalAllocator:
             self._react(agent)
 
     def deactivate_agent(self, agent: str) -> None:
-        """Offer it no more; it still counts. Raises UnknownName."""
-        self._ledger[agent].active = False
+        """Offer it no more; it still counts. Its inverse offers are dropped. Raises UnknownName."""
+        record = self._ledger[agent]
+        record.active = False
+        if not self._lenient:
+            record.asked.clear()
 
     def set_whitelist(self, hostnames: Sequence[str] | None) -> None:
         """Offer only agents with these host names; None: all of them."""
@@ -323,23 +339,23 @@ class HierarchicalAllocator:
             )
         roles = self._checked_roles(framework, roles, suppressed)
         known = self._capabilities(framework, capabilities)
+        there = self._ledger.agents_of(framework)
         reported = [
             (agent, role, amount)
             for agent, role, amount in self._usage(used)
-            if agent in self._ledger.agents
+            if agent in self._ledger.agents and agent not in there
         ]
+        self._report(reported)
         new = Framework(framework, active)
         new.describe(known, min_allocatable, constraints)
         new.roles, new.suppressed = tuple(roles), set(suppressed)
         self._frameworks[framework] = new
         for role in roles:
             self._track(new, role)
-        there = self._ledger.agents_of(framework)
         for agent, role, amount, _ in list(self._ledger.holdings(framework)):
             self._account(framework, role, agent, amount)
         for agent, role, amount in reported:
-            if agent not in there:
-                self._restore(framework, role, agent, amount)
+            self._restore(framework, role, agent, amount)
         if active:
             self._trigger()
 
@@ -376,7 +392,8 @@ class HierarchicalAllocator:
             if role in old_suppressed and role not in record.suppressed:
                 self._end_refusals(framework, role)
         self._listen(record, {*old_roles, *roles})
-        self._clear_inverse(framework=framework)
+        if self._lenient:
+            self._clear_inverse(framework=framework)
         for agent in self._ledger.agents.values():
             self._ledger.grow(agent)
         if self._eager:
@@ -409,9 +426,12 @@ class HierarchicalAllocator:
         self._trigger()
 
     def deactivate_framework(self, framework: str) -> None:
-        """Ask it no more and end its refusals; what it has still counts. Raises UnknownName."""
+        """Ask it no more, end its refusals, drop its inverse offers; what it has counts. Raises UnknownName."""
         record = self._known(framework)
         record.active = False
+        if not self._lenient:
+            for agent in self._ledger.agents_of(framework):
+                self._ledger[agent].asked.pop(framework, None)
         self._listen(record, record.roles)
         for role in record.roles:
             self._end_refusals(framework, role)
@@ -465,7 +485,8 @@ class HierarchicalAllocator:
         self._listen(record, roles)
         for role in roles:
             self._end_refusals(framework, role)
-        self._clear_inverse(framework=framework)
+        if self._lenient:
+            self._clear_inverse(framework=framework)
         self._trigger()
 
     def request(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> None:
@@ -572,6 +593,7 @@ class HierarchicalAllocator:
         for consumed, converted in conversions:
             free = free - consumed + converted
             total = total - consumed + converted
+        self._bounded(total.quantities(), record.total.quantities())
         old = record.total
         self._ledger.set_total(agent, total)
         self._totals_changed(agent, old, total)
@@ -608,6 +630,10 @@ class HierarchicalAllocator:
             deadline = self._now + min(seconds, LONGEST_REFUSAL)
             key = (framework, agent)
             self._inverse_refusals[key] = max(deadline, self._inverse_refusals.get(key, 0.0))
+            if self._eager:
+                self._timers.set(deadline, InverseEnd(agent))
+        else:
+            self._react(agent)
 
     def inverse_offer_statuses(self) -> dict[str, dict[str, str]]:
         """What frameworks said last, by agent with planned maintenance; O(agents)."""
@@ -640,7 +666,10 @@ class HierarchicalAllocator:
             self._timers.set(self._now + RECOVERY_SECONDS, RECOVERED)
 
     def pause(self) -> None:
-        """Decide nothing until resumed; what would have triggered a run meanwhile is forgotten. Pauses nest."""
+        """Decide nothing until resumed. Pauses nest.
+
+        What triggers a run meanwhile is remembered, but with ``react="interval"``, as in Mesos.
+        """
         self._paused += 1
 
     def resume(self) -> None:
@@ -671,6 +700,9 @@ class HierarchicalAllocator:
                     self._timers.set(self._now + self._interval, TICK)
             elif due[1] is RECOVERED:
                 self._expected = None
+            elif isinstance(due[1], InverseEnd):
+                if due[1].agent in self._ledger.agents:
+                    self._react(due[1].agent)
             elif self._refusals.end(due[1]) and due[1].agent in self._ledger.agents:
                 self._ledger.grow(self._ledger.agents[due[1].agent])
                 self._react(due[1].agent)
@@ -683,10 +715,13 @@ class HierarchicalAllocator:
         """Decide over the candidates, over all agents where that is due; O(candidates x frameworks) at worst."""
         outcome = Outcome()
         due = self._tick_due or self._all or self._candidates
-        if due and not self._held_off():
+        held_off = self._held_off()
+        if due and not held_off:
             outcome = self._decide()
-        self._tick_due = self._all = False
-        self._candidates.clear()
+        self._tick_due = False
+        if not held_off:
+            self._all = False
+            self._candidates.clear()
         self._fire()
         return outcome
 
@@ -928,6 +963,19 @@ class HierarchicalAllocator:
                     out.append((where, role, amount))
         return out
 
+    def _report(self, reported: Iterable[tuple[str, str, Resources]]) -> None:
+        """Bound what was reported, which no total bounds, before anything changes."""
+        new = dict(self._reported)
+        for _, _, amount in reported:
+            add_to(new, amount.quantities(), 1)
+        for name, units in new.items():
+            if units > LIMIT - self._quantities.get(name, 0):
+                raise InvalidQuantity(
+                    f"the reported use of {name} would be {units} units, above the limit of 2**53 with the totals; "
+                    f"use a coarser unit"
+                )
+        self._reported = new
+
     def _track(self, framework: Framework, role: str) -> None:
         """The framework takes its turns in the role, if it does not already for what it has left there."""
         if not self._ranking.is_tracked(framework.name, role):
@@ -1032,10 +1080,13 @@ class HierarchicalAllocator:
         return self._paused > 0 or self._expected is not None
 
     def _trigger(self, agent: str | None = None) -> None:
-        """A run over this agent, or all of them, is wanted; while held off that is forgotten."""
-        if self._held_off():
+        """A run over this agent, or all of them, is wanted; while held off Mesos forgets that.
+
+        Quota couples agents: what happens on one may allow an offer of another.
+        """
+        if self._held_off() and not self._eager:
             return
-        if agent is None:
+        if agent is None or (self._eager and self._roles.quotas):
             self._all = True
         else:
             self._candidates[agent] = None

@@ -110,10 +110,18 @@ class Budget:
         return found
 
     def unsatisfied(self, role: str) -> dict[str, int]:
-        """What the role's guarantees still lack, or those above it (the largest of a name)."""
+        """What the role's guarantees still lack, or those above it (the largest of a name).
+
+        Of a guarantee above it, what others below that are guaranteed themselves and lack is not for this role.
+        """
         out: dict[str, int] = {}
-        for name in self.line(role):
-            for resource, q in less(self._nodes[name].guarantees, self._consumed[name]).items():
+        line = self.line(role)
+        for name in line:
+            lack = less(self._nodes[name].guarantees, self._consumed[name])
+            for child in self._below.get(name, ()):
+                if child not in line:
+                    lack = less(lack, self._lacking(child))
+            for resource, q in lack.items():
                 out[resource] = max(out.get(resource, 0), q)
         return out
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from drf import Allocator, Resources, Sorter
+from drf.errors import InvalidOption, InvalidQuantity
 from drf.hierarchical import HierarchicalAllocator
 
 
@@ -145,6 +146,44 @@ class TestTwelve:
         a.revive("f")
         assert len(a.run().inverse_offers) == 1
 
+    @pytest.mark.parametrize("what", ["framework", "agent"])
+    def test_8_one_that_was_dropped_with_its_framework_or_agent_comes_again(
+        self, what: str
+    ) -> None:
+        """Upstream drops it when either goes inactive, and counts it as outstanding for ever."""
+        a = quiet()
+        a.add_agent("m", "cpus:4")
+        a.add_framework("f")
+        a.accept(a.run().offers[0])
+        a.update_unavailability("m", (60.0, None))
+        assert len(a.run().inverse_offers) == 1
+        if what == "framework":
+            a.deactivate_framework("f")
+            a.activate_framework("f")
+        else:
+            a.deactivate_agent("m")
+            a.activate_agent("m")
+        assert len(a.run().inverse_offers) == 1
+
+    @pytest.mark.parametrize("how", ["revive", "update_framework"])
+    def test_11_a_refusal_of_inverse_offers_outlives_other_news(self, how: str) -> None:
+        """Upstream forgets it whenever the framework is updated or revives."""
+        a = quiet()
+        a.add_agent("m", "cpus:4")
+        a.add_framework("f")
+        a.accept(a.run().offers[0])
+        a.update_unavailability("m", (6000.0, None))
+        a.run()
+        a.answer_inverse_offer("m", "f", "DECLINE", refuse_seconds=1000)
+        if how == "revive":
+            a.revive("f")
+        else:
+            a.update_framework("f", roles=["*"])
+        assert not a.run().inverse_offers
+        assert a.next_deadline() == 1000.0
+        a.advance(1000.0)
+        assert len(a.run().inverse_offers) == 1
+
     def test_11_updating_a_framework_ends_refusals_of_the_roles_it_leaves(self) -> None:
         """Upstream lets a refusal linger that came after the role was left, to block when it is subscribed again."""
         a = HierarchicalAllocator(interval=None)
@@ -168,3 +207,124 @@ class TestTwelve:
         assert given(a) == []
         a.release("f", "m", "cpus:1")
         assert given(a) == [("g", "m", "cpus:1")]
+
+
+class TestQuotaInTrees:
+    """What a tree of quota must not do to those in it."""
+
+    def test_a_parents_guarantee_is_not_for_one_child_where_another_has_its_own(self) -> None:
+        a = quiet()
+        a.update_quota("r", guarantees="cpus:6")
+        a.update_quota("r/b", guarantees="cpus:6")
+        a.add_agent("m", "cpus:6")
+        a.add_framework("a", roles=["r/a"])
+        a.add_framework("b", roles=["r/b"])
+        assert given(a) == [("b", "m", "cpus:6")]
+
+    def test_what_is_left_of_it_goes_to_the_others(self) -> None:
+        a = quiet(offer="demand")
+        a.update_quota("r", guarantees="cpus:10")
+        a.update_quota("r/b", guarantees="cpus:6")
+        a.add_agent("m", "cpus:10")
+        for name in ("a", "b"):
+            a.add_framework(name, roles=[f"r/{name}"])
+            a.request(name, "cpus:1", 20)
+        assert given(a) == [("a", "m", "cpus:4"), ("b", "m", "cpus:6")]
+
+    @pytest.mark.parametrize("how", ["decline", "remove_agent"])
+    def test_what_is_freed_on_one_agent_allows_an_offer_of_another(self, how: str) -> None:
+        a = quiet()
+        a.update_quota("x", limits={"cpus": 4})
+        a.add_agent("m1", "cpus:4")
+        a.add_agent("m2", "cpus:4")
+        a.add_framework("f", roles=["x"])
+        (offer,) = a.run().offers
+        if how == "decline":
+            a.decline(offer, refuse_seconds=1000)
+        else:
+            a.remove_agent(offer.agent)
+        assert given(a) == [("f", "m2", "cpus:4")]
+
+
+class TestHeldOff:
+    def test_what_happened_while_paused_is_not_lost(self) -> None:
+        a = HierarchicalAllocator(interval=None)
+        a.pause()
+        a.add_agent("m", Resources("cpus:4"))
+        a.add_framework("f", ["*"])
+        assert not a.run().grants
+        a.resume()
+        assert [g.framework for g in a.run().grants] == ["f"]
+
+    def test_after_a_recovery_all_agents_that_are_back_are_offered(self) -> None:
+        a = HierarchicalAllocator(interval=None)
+        a.recover(5, {"p": (Resources("cpus:1"), {})})
+        a.add_framework("f", ["*"])
+        for i in range(3):
+            a.add_agent(f"m{i}", Resources("cpus:2"))
+            assert not a.run().grants
+        a.add_agent("m3", Resources("cpus:2"))
+        assert sum(g.resources["cpus"] for g in a.run().grants) == 7  # one is kept for p
+
+    def test_after_ten_minutes_they_are_offered_in_any_case(self) -> None:
+        a = HierarchicalAllocator(interval=None)
+        a.recover(5, {"p": (Resources("cpus:1"), {})})
+        a.add_framework("f", ["*"])
+        a.add_agent("m", Resources("cpus:2"))
+        assert not a.run().grants
+        assert a.next_deadline() == 600.0
+        a.advance(600.0)
+        assert len(a.run().grants) == 1
+
+
+class TestBounds:
+    def test_an_operators_conversion_is_checked_before_it_changes_anything(self) -> None:
+        a = HierarchicalAllocator(interval=None)
+        a.add_agent("m", Resources("cpus:1"))
+        a.add_agent("k", Resources({"cpus": 8e12}))
+        with pytest.raises(InvalidQuantity, match="above the limit of 2"):
+            a.update_available("m", [(Resources(), Resources({"cpus": 8e12}))])
+        a.check()
+
+    def test_reported_use_is_bounded_where_it_is_reported(self) -> None:
+        a = quiet()
+        a.add_agent("m", "cpus:1", used={"f": {"x": {"cpus": 8e12}}})
+        with pytest.raises(InvalidQuantity, match="reported use of cpus would be"):
+            a.add_agent("k", "cpus:1", used={"f": {"x": {"cpus": 8e12}}})
+        a.add_framework("f", roles=["x"])
+        a.check()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a: a.update_unavailability("m", 5), "unavailability of agent 'm' is 5"),
+        (lambda a: a.update_unavailability("m", (float("nan"), None)), "unavailability"),
+        (lambda a: a.update_unavailability("m", (1.0, -3.0)), "unavailability"),
+        (lambda a: a.set_whitelist("host"), "whitelist is 'host'; give a list"),
+        (lambda a: a.set_whitelist([3]), "whitelist: 3 is not a name"),
+        (lambda a: a.add_agent("k", "cpus:1", capabilities="MULTI_ROLE"), "give a list of names"),
+        (lambda a: a.suppress("f", "x"), "give a list of names"),
+        (lambda a: a.revive("f", "x"), "give a list of names"),
+        (lambda a: a.add_agent("k", "cpus:1", used={"f": "cpus:1"}), "used is .* give a mapping"),
+    ],
+    ids=[
+        "unavailability is a number",
+        "unavailability starts never",
+        "unavailability is shorter than nothing",
+        "whitelist is text",
+        "whitelist of numbers",
+        "capabilities are text",
+        "suppress text",
+        "revive text",
+        "used without roles",
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused(call: Any, message: str) -> None:
+    a = quiet()
+    a.add_agent("m", "cpus:1")
+    a.add_framework("f", roles=["x"])
+    with pytest.raises(InvalidOption, match=message):
+        call(a)
+    a.check()
+    a.run()

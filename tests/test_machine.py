@@ -33,7 +33,7 @@ SETTINGS = settings(
 
 AGENTS = ["m1", "m2", "m3", "m4"]
 FRAMEWORKS = ["A", "B", "C", "日本"]
-ROLES = ["x", "y", "*"]
+ROLES = ["x", "y", "*", "x/p"]
 AMOUNTS = [
     "cpus:1",
     "cpus:2;mem:4",
@@ -49,6 +49,7 @@ TOTALS = [
     "cpus:4;mem:4;ports:[1-5]",
     "cpus:1;gpus:2;zone:{a,b}",
     "mem:9",
+    "cpus:2;cpus(x):2;mem(y):5",
     "cpus:0.001",
     "",
 ]
@@ -112,9 +113,11 @@ class Machine(RuleBasedStateMachine):
         self.open: list[int] = []
         self.answered: list[int] = []
         self.held: list[tuple[str, str, str, str]] = []
-        self.attempt(lambda a: a.add_framework("A", roles=["x"]))
-        self.attempt(lambda a: a.add_framework("B", roles=["y"]))
-        self.attempt(lambda a: a.add_agent("m1", TOTALS[0]))
+        for name, role, shape in (("A", "x", "cpus:1"), ("B", "y", "mem:3"), ("C", "x", "cpus:2")):
+            self.attempt(lambda a, n=name, r=role: a.add_framework(n, roles=[r]))
+            self.attempt(lambda a, n=name, s=shape: a.request(n, s, 5))
+        for name, total in (("m1", TOTALS[0]), ("m2", TOTALS[1]), ("m3", TOTALS[2])):
+            self.attempt(lambda a, n=name, t=total: a.add_agent(n, t))
 
     def attempt(self, call: Callable[[Any], Any]) -> Any:
         """The same call on both: the same answer, or the same error in the same words."""
@@ -159,7 +162,7 @@ class Machine(RuleBasedStateMachine):
         attributes = None if rack is None else {"rack": rack}
         self.attempt(lambda a: a.update_agent(name, total, attributes=attributes))
 
-    @rule(name=agents, verb=st.sampled_from(["remove", "activate", "deactivate"]))
+    @rule(name=agents, verb=st.sampled_from(["remove", "activate", "activate", "deactivate"]))
     def change_agent(self, name: str, verb: str) -> None:
         self.attempt(lambda a: getattr(a, f"{verb}_agent")(name))
 
@@ -180,7 +183,7 @@ class Machine(RuleBasedStateMachine):
             )
         )
 
-    @rule(name=frameworks, verb=st.sampled_from(["remove", "activate", "deactivate"]))
+    @rule(name=frameworks, verb=st.sampled_from(["remove", "activate", "activate", "deactivate"]))
     def change_framework(self, name: str, verb: str) -> None:
         self.attempt(lambda a: getattr(a, f"{verb}_framework")(name))
 
@@ -215,26 +218,47 @@ class Machine(RuleBasedStateMachine):
 
     # -- decisions and answers
 
+    @rule(
+        step=st.sampled_from([0, 0, 1.0, 3.0]),
+        answers=st.lists(st.tuples(st.none() | amounts, seconds), max_size=6),
+    )
+    def turn(self, step: float, answers: list[tuple[str | None, float]]) -> None:
+        """A run, and answers to the first of its offers: the amount used, or all of it, or nothing that fits."""
+        if step:
+            self.advance(step)
+        for offer, (part, refuse) in zip(self.run(), answers, strict=False):
+            if not self.accept(offer[0], part, refuse):
+                number = offer[0]
+                self.answer(number, lambda a, n=number, r=refuse: a.decline(n, refuse_seconds=r))
+
     @rule()
-    def run(self) -> None:
+    def decide(self) -> None:
+        self.run()
+
+    def run(self) -> list[Any]:
         offers, _ = self.attempt(lambda a: a.run())
         ids = [offer[0] for offer in offers]
         assert not set(ids) & set(self.open + self.answered)
         self.open += ids
+        return list(offers)
 
     @precondition(lambda self: self.open)
     @rule(pick=picks, part=st.none() | amounts, refuse=seconds)
-    def accept(self, pick: int, part: str | None, refuse: float) -> None:
-        number = self.open[pick % len(self.open)]
+    def accept_later(self, pick: int, part: str | None, refuse: float) -> None:
+        self.accept(self.open[pick % len(self.open)], part, refuse)
+
+    def accept(self, number: int, part: str | None, refuse: float) -> bool:
         offers = {o.id: o for o in self.both[0].open_offers()}
-        if self.answer(number, lambda a: a.accept(number, used=part, refuse_seconds=refuse)):
+        accepted = self.answer(number, lambda a: a.accept(number, used=part, refuse_seconds=refuse))
+        if accepted:
             offer = offers[number]
             used = str(offer.resources) if part is None else part
             self.held.append((offer.framework, offer.agent, used, offer.role))
+        return accepted
 
     @precondition(lambda self: self.open)
     @rule(pick=picks, refuse=seconds)
-    def decline(self, pick: int, refuse: float) -> None:
+    def decline_later(self, pick: int, refuse: float) -> None:
         number = self.open[pick % len(self.open)]
         self.answer(number, lambda a: a.decline(number, refuse_seconds=refuse))
 
