@@ -589,7 +589,7 @@ def _check(kind: str, name: object) -> str:
         raise InvalidName(f"{kind} {name!r} is malformed; a name is text, at least one character")
     if kind == "framework" and "/" in name:
         raise NotSupported(f"framework {name!r}: a framework's name has no '/'")
-    return str(name)
+    return str.__str__(name)
 
 
 def _attributes(agent: str, attributes: AttributesLike | None) -> list[tuple[str, Any]]:

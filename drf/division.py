@@ -380,7 +380,12 @@ def _division(
     def out(value: int | Fraction) -> Any:
         if exact or isinstance(value, int):
             return value
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InvalidQuantity(
+                "the answer holds a number above the range of floats; give amounts in a coarser unit"
+            ) from None
 
     def amount(value: int | Fraction) -> Any:
         whole = not exact and Fraction(value).denominator == 1

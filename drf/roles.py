@@ -36,7 +36,7 @@ def check_role(role: object) -> str:
             )
         if any(c.isspace() or c == "\x7f" for c in part):
             raise InvalidName(f"role {role!r} is malformed; a role has no white space")
-    return str(role)
+    return str.__str__(role)
 
 
 def line_of(role: str) -> list[str]:

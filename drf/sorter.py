@@ -8,7 +8,7 @@ cost O(clients) more where the policy's keys go stale on others or on time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
@@ -477,9 +477,15 @@ class Sorter(Order):
                 level._set_total(column, q)
 
     def _moved(
-        self, client: str, resources: object, agent: str | None, sign: int, *, grants: int = 1
+        self,
+        client: str,
+        resources: object,
+        agent: str | None,
+        sign: int,
+        *,
+        grants: int | None = None,
     ) -> None:
-        """What `allocated` (sign 1) and `unallocated` (-1) do where there are agents or a tree."""
+        """What `allocated` (sign 1, one grant) and `unallocated` (-1, none) do where there are agents or a tree."""
         self._known(client)
         amount = self._resources(resources)
         places = self._placed.get(client, {})
@@ -508,7 +514,7 @@ class Sorter(Order):
             for name, q in quantities.items():
                 if held.get(name, 0) + q > LIMIT:
                     self._overflown(client, self._made(quantities))
-        count = grants if sign > 0 else 0
+        count = max(sign, 0) if grants is None else grants
         if self._tree is None:
             self._charge(client, self._charged(client, amount, agent, sign), sign, count)
         else:
@@ -563,17 +569,22 @@ class _PolicySorter(Sorter):
     def add(
         self, client: str, *, weight: float | Mapping[str, float] | None = None, active: bool = True
     ) -> None:
+        before = self._path_weights.get(client)
         super().add(client, weight=weight, active=active)
-        try:
-            self._rekey(client)
-        except PluginError:
-            super().remove(client)
-            raise
+
+        def undo() -> None:
+            Sorter.remove(self, client)
+            if before is None:
+                self._path_weights.pop(client, None)
+            else:
+                self._path_weights[client] = before
+
+        self._rekey(client, undo)
 
     def remove(self, client: str) -> None:
         super().remove(client)
         self._since.pop(client, None)
-        self._rekey(client)
+        self._forget(client)
 
     def weigh_path(self, path: str, weight: float | Mapping[str, float]) -> None:
         super().weigh_path(path, weight)
@@ -581,17 +592,17 @@ class _PolicySorter(Sorter):
 
     def allocated(self, client: str, resources: Any, *, agent: str | None = None) -> None:
         super().allocated(client, resources, agent=agent)
-        self._rekey(client)
+        self._rekey(client, lambda: self._moved(client, resources, agent, -1, grants=-1))
 
     def unallocated(self, client: str, resources: Any, *, agent: str | None = None) -> None:
         super().unallocated(client, resources, agent=agent)
-        self._rekey(client)
+        self._rekey(client, lambda: self._moved(client, resources, agent, 1, grants=0))
 
     def update(
         self, client: str, old: ResourcesLike, new: ResourcesLike, *, agent: str | None = None
     ) -> None:
         super().update(client, old, new, agent=agent)
-        self._rekey(client)
+        self._rekey(client, lambda: Sorter.update(self, client, new, old, agent=agent))
 
     def charge(
         self,
@@ -603,15 +614,19 @@ class _PolicySorter(Sorter):
         grants: int = 0,
     ) -> None:
         super().charge(client, resources, agent=agent, sign=sign, grants=grants)
-        self._rekey(client)
+        self._rekey(client, lambda: self._moved(client, resources, agent, -sign, grants=-grants))
 
     def waiting(self, client: str, since: float | None) -> None:
         super().waiting(client, since)
+        before = self._since.get(client)
+        self._wait(client, since)
+        self._rekey(client, lambda: self._wait(client, before))
+
+    def _wait(self, client: str, since: float | None) -> None:
         if since is None:
             self._since.pop(client, None)
         else:
             self._since[client] = since
-        self._rekey(client)
 
     def waiting_since(self, client: str) -> float | None:
         """When the client's oldest waiting task began to wait; O(1)."""
@@ -636,6 +651,7 @@ class _PolicySorter(Sorter):
                     )
 
     def _key(self, client: str) -> tuple[Any, ...]:
+        client = str.__str__(client)
         try:
             key = self.policy.key(self, client)
         except Exception as error:
@@ -644,28 +660,51 @@ class _PolicySorter(Sorter):
             ) from error
         return (key, self.grants(client), client)
 
-    def _rekey(self, client: str) -> None:
-        """Compute, remove, add: an entry never changes while it is in the list, and stays if there is no new key."""
-        new = self._key(client) if client in self and self.is_active(client) else None
+    def _rekey(self, client: str, undo: Callable[[], None]) -> None:
+        """Enter the client where it belongs now; where the policy fails, undo what changed and raise PluginError."""
+        if not self.is_active(client):
+            self._forget(client)
+            return
+        try:
+            new = self._key(client)
+            try:
+                self._entries.add(new)
+            except TypeError as error:
+                raise self._mixed(error) from error
+        except PluginError:
+            undo()
+            raise
+        self._forget(client)  # an entry never changes while it is in the list
+        self._entry[new[-1]] = new
+
+    def _forget(self, client: str) -> None:
         old = self._entry.pop(client, None)
         if old is not None:
             self._entries.remove(old)
-        if new is not None:
-            self._entry[client] = new
-            self._entries.add(new)
+
+    def _mixed(self, error: TypeError) -> PluginError:
+        return PluginError(
+            f"policy {self.policy.name} gave keys that do not compare with each other: {error}"
+        )
 
     def _refresh(self) -> None:
         if not (self._volatile or self._old):
             return
-        self._old = False
         # By name, so that draws do not depend on the history of the dictionary.
-        self._entry = {client: self._key(client) for client in sorted(self._entry)}
+        entry = {client: self._key(client) for client in sorted(self._entry)}
+        try:
+            ordered = sorted(entry.values())
+        except TypeError as error:
+            raise self._mixed(error) from error
+        self._old = False
+        self._entry = entry
         self._entries.clear()
-        self._entries.update(self._entry.values())
+        self._entries.update(ordered)
 
     def _list(self, client: str, active: bool) -> None:
+        before = self.is_active(client)
         super()._list(client, active)
-        self._rekey(client)
+        self._rekey(client, lambda: Sorter._list(self, client, before))
 
     def _grow(
         self, amount: Mapping[str, int], sign: int, *, instead_of: Mapping[str, int] | None = None
@@ -688,7 +727,7 @@ def _check_client(client: object) -> str:
         raise InvalidName(
             f"client {client!r} is malformed; the parts of a path are not empty, '.' or '..'"
         )
-    return str(client)
+    return str.__str__(client)  # str() of an enumeration's member is its class's to say
 
 
 def _check_weight(client: str, weight: object) -> float:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import decimal
 import enum
+import shutil
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +22,7 @@ from drf.errors import (
     ClockError,
     InvalidOption,
     InvalidQuantity,
+    Overcommit,
     PluginError,
     UnknownName,
 )
@@ -26,6 +32,10 @@ PAPER: dict[str, dict[str, int]] = {"A": {"cpus": 1, "mem": 4}, "B": {"cpus": 3,
 
 
 class Name(enum.StrEnum):
+    A = "a"
+
+
+class Mixed(str, enum.Enum):  # noqa: UP042 (its str() is "Mixed.A")
     A = "a"
 
 
@@ -45,6 +55,25 @@ def test_names_may_be_subclasses_of_text(name: str) -> None:
     a.check()
 
 
+@pytest.mark.parametrize("policy", ["drf", "fifo"])
+@pytest.mark.parametrize("name", [Name.A, Mixed.A, np.str_("a")], ids=["StrEnum", "Enum", "numpy"])
+def test_a_sorter_answers_in_plain_text(policy: str, name: str) -> None:
+    s = Sorter(policy, total={"cpus": 2})
+    s.add(name)
+    s.allocated(name, "cpus:1")
+    assert [s.next(), *s.sort(), *s.first(1), *s.clients()] == ["a"] * 4
+    assert {type(found) for found in (s.next(), *s.sort(), *s.first(1))} == {str}
+    s.check()
+
+
+def test_what_is_refused_leaves_no_trace_in_the_weights() -> None:
+    s = Sorter(total={"cpus": 2})
+    s.add("a", weight={"cpus": 2.0})
+    with pytest.raises(Overcommit):
+        s.unallocated("a", {"disk": 1})
+    assert s.weight("a") == {"cpus": 2.0}
+
+
 def test_caps_may_be_larger_than_any_number_of_tasks() -> None:
     assert allocate({"cpus": 9, "mem": 18}, PAPER, max_tasks={"A": 10**20}).tasks == {
         "A": 3,
@@ -52,7 +81,11 @@ def test_caps_may_be_larger_than_any_number_of_tasks() -> None:
     }
 
 
-@pytest.mark.parametrize("weight", [Decimal("1e-400"), Fraction(1, 10**320), 10**400, 0])
+@pytest.mark.parametrize(
+    "weight",
+    [Decimal("1e-400"), Fraction(1, 10**320), 10**400, 0],
+    ids=["not a float", "subnormal", "above floats", "zero"],
+)
 @pytest.mark.parametrize("divisible", [False, True])
 def test_weights_outside_the_range_of_shares_are_refused(weight: Any, divisible: bool) -> None:
     with pytest.raises(InvalidOption, match="above 0, from 1e-100 to 1e100"):
@@ -117,20 +150,62 @@ class TestAllocate:
         assert allocate({"cpus": 3}, demands, tie_break=[1, "A"]).tasks == {"A": 1, 1: 2}
 
     def test_lists_keep_their_numbers(self) -> None:
-        top = 2**53 + 1
-        assert allocate([top, 0.5], [[top, 0.25]]).tasks.tolist() == [1]
+        assert allocate([2**53, 0.5], [[2**53 + 1, 0.25]]).tasks.tolist() == [0]
+
+    @pytest.mark.parametrize(("divisible", "task"), [(True, "1"), (False, "1e400")])
+    def test_answers_beyond_floats_are_refused(self, divisible: bool, task: str) -> None:
+        top = 10**400 + Fraction(1, 2)
+        need = Fraction(task) + Fraction(1, 2)
+        with pytest.raises(InvalidQuantity, match="above the range of floats"):
+            allocate({"cpus": top}, {"A": {"cpus": need}}, divisible=divisible)
+        if divisible:
+            exact = allocate({"cpus": top}, {"A": {"cpus": need}}, divisible=True, exact=True)
+            assert exact.tasks == {"A": top / need}
 
 
 class Moody(drf.Policy):
     """Gives keys until told otherwise."""
 
     name = "moody"
+    stale_on = frozenset({"total", "waiting"})
     good = True
 
     def key(self, view: Any, client: str) -> tuple[Any, ...]:
         if not self.good:
             raise RuntimeError("not today")
-        return (view.share(client),)
+        return (view.share(client), view.waiting_since(client) or 0.0)
+
+
+class Muddled(Moody):
+    """Gives keys that do not compare instead."""
+
+    name = "muddled"
+
+    def key(self, view: Any, client: str) -> Any:
+        return super().key(view, client) if self.good else "first"
+
+
+VERBS: dict[str, Callable[[Sorter], None]] = {
+    "add": lambda s: s.add("C", weight=2.0),
+    "add below": lambda s: s.add("A/sub"),
+    "allocated": lambda s: s.allocated("A", "cpus:1"),
+    "allocated on": lambda s: s.allocated("A", "cpus:1", agent="m"),
+    "unallocated": lambda s: s.unallocated("A", "cpus:1"),
+    "unallocated from": lambda s: s.unallocated("A", "cpus:2", agent="m"),
+    "charge": lambda s: s.charge("A", "cpus:1", grants=1),
+    "update": lambda s: s.update("A", "cpus:1", "mem:1"),
+    "waiting": lambda s: s.waiting("A", 7.0),
+    "no longer waiting": lambda s: s.waiting("A", None),
+    "activate": lambda s: s.activate("off"),
+    "activate again": lambda s: s.activate("A"),
+}
+
+
+def state(s: Sorter) -> Any:
+    return [
+        (c, s.held(c), s.held(c, agent="m"), s.grants(c), s.weight(c), s.is_active(c), s.share(c))
+        for c in s.clients()
+    ]
 
 
 class TestPolicies:
@@ -144,6 +219,68 @@ class TestPolicies:
         assert s.clients() == ["A"]
         policy.good = True
         s.check()
+
+    @pytest.mark.parametrize("kind", [Moody, Muddled])
+    @pytest.mark.parametrize("tree", [False, True], ids=["flat", "tree"])
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_where_it_fails_nothing_has_changed(
+        self, verb: str, tree: bool, kind: type[Moody]
+    ) -> None:
+        policy = kind()
+        s = Sorter(policy, total={"cpus": 8, "mem": 8})
+        for name in ("A", "B", *(["B/sub"] if tree else [])):
+            s.add(name)
+        s.add("off", active=False)
+        s.allocated("A", "cpus:1")
+        s.allocated("A", "cpus:2", agent="m")
+        s.waiting("A", 3.0)
+        before, order = state(s), s.sort()
+        policy.good = False
+        with pytest.raises(PluginError, match=f"policy {policy.name} gave"):
+            VERBS[verb](s)
+        policy.good = True
+        assert (state(s), s.sort()) == (before, order)
+        s.check()
+        VERBS[verb](s)  # no weight of the refused client is left, no grant counted
+        s.check()
+
+    @pytest.mark.parametrize("kind", [Moody, Muddled])
+    def test_an_order_that_could_not_be_renewed_is_not_given(self, kind: type[Moody]) -> None:
+        policy = kind()
+        s = Sorter(policy, total={"cpus": 4, "mem": 100})
+        s.add("A")
+        s.add("B")
+        s.allocated("A", "cpus:2")  # 1/2
+        s.allocated("B", "mem:40")  # 2/5
+        assert s.sort() == ["B", "A"]
+        s.set_total("cpus:40;mem:100")  # A has 1/20 now
+        keys, calls = policy.key, iter([True, False] * 2)
+
+        def every_other(view: Any, client: str) -> Any:
+            policy.good = next(calls)
+            return keys(view, client)
+
+        policy.key = every_other  # type: ignore[method-assign]
+        for _ in range(2):
+            with pytest.raises(PluginError, match=f"policy {policy.name} gave"):
+                s.sort()
+        del policy.key
+        policy.good = True
+        assert s.sort() == ["A", "B"]
+        s.check()
+
+    def test_the_weight_of_a_refused_client_is_forgotten(self) -> None:
+        policy = Moody()
+        s = Sorter(policy, total={"cpus": 4})
+        s.weigh_path("B", 3.0)
+        policy.good = False
+        for name in ("A", "B"):
+            with pytest.raises(PluginError):
+                s.add(name, weight=2.0)
+        policy.good = True
+        s.add("A")
+        s.add("B")
+        assert (s.weight("A"), s.weight("B")) == (1.0, 3.0)
 
     def test_a_class_is_no_policy(self) -> None:
         with pytest.raises(InvalidOption, match="not a class"):
@@ -166,3 +303,23 @@ def test_time_is_finite(now: float) -> None:
 def test_few_names_are_listed_where_none_is_near() -> None:
     with pytest.raises(UnknownName, match="unknown policy 'zzz'; known: drf, fifo, maxmin, random"):
         make_policy("zzz")
+
+
+def test_each_twin_divides_on_its_own_kernel(twins: tuple[ModuleType, ModuleType]) -> None:
+    for package in twins:
+        assert package.Policy in type(package.plugins.make_policy("drf")).__mro__
+        assert package.policies.filling.fill is package._backend.kernel.fill
+
+
+def test_a_compiler_that_always_fails_is_none(
+    pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = pytestconfig.pluginmanager.get_plugins()
+    missing = next(p._no_compiler for p in plugins if hasattr(p, "_no_compiler"))
+    link = tmp_path / "cc"
+    link.symlink_to(str(shutil.which("false")))
+    for compiler in ("false", str(shutil.which("false")), str(link), str(tmp_path / "none")):
+        monkeypatch.setenv("CC", compiler)
+        assert missing()
+    monkeypatch.setenv("CC", f"{sys.executable} -O")
+    assert not missing()

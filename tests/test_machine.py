@@ -116,7 +116,7 @@ class Machine(RuleBasedStateMachine):
         for name, role, shape in (("A", "x", "cpus:1"), ("B", "y", "mem:3"), ("C", "x", "cpus:2")):
             self.attempt(lambda a, n=name, r=role: a.add_framework(n, roles=[r]))
             self.attempt(lambda a, n=name, s=shape: a.request(n, s, 5))
-        for name, total in (("m1", TOTALS[0]), ("m2", TOTALS[1]), ("m3", TOTALS[2])):
+        for name, total in (("m1", TOTALS[0]), ("m2", TOTALS[1]), ("m3", TOTALS[4])):
             self.attempt(lambda a, n=name, t=total: a.add_agent(n, t))
 
     def attempt(self, call: Callable[[Any], Any]) -> Any:
