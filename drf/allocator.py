@@ -91,9 +91,12 @@ class Allocator:
     `request` can use, so that an agent is shared within one run). ``agent_order``: ``"random"`` (seeded), ``"id"``,
     ``"pack"`` (agents with the least free first, so that large holes stay) or ``"spread"``. ``min_allocatable``: a
     list of amounts of which an offer must reach one; default: anything is offered to anybody. ``exclude``: resources
-    that do not count for shares. ``like="mesos"`` sets Mesos's defaults of these; what is given beside it wins.
-    ``space`` sets the units. ``offer_timeout``: seconds after which an unanswered offer is rescinded, None for never.
-    One allocator belongs to one thread, or to your lock; it reads no clock.
+    that do not count for shares. ``quota``: ``"tree"`` binds all below a role, ``"mesos"`` as Mesos does.
+    ``filter_gpus``, ``master_region``: which agents frameworks need capabilities for; ``capable``: whether one that
+    names none has all of them. ``shrink_order``: how objects of one name are cut, ``"random"`` (seeded) or
+    ``"sorted"``. ``like="mesos"`` sets react, quota, filter_gpus, capable and min_allocatable as in Mesos; what is
+    given beside it wins. ``space`` sets the units. ``offer_timeout``: seconds after which an unanswered offer is
+    rescinded, None for never. One allocator belongs to one thread, or to your lock; it reads no clock.
     """
 
     def __init__(
@@ -236,7 +239,7 @@ class Allocator:
             suppressed=suppressed,
             capabilities=capabilities,
             min_allocatable=self._minimums(roles, min_allocatable),
-            constraints=_constraints(constraints),
+            constraints=_constraints(constraints, roles),
             used=self._usage(used),
         )
         self._roles[name] = tuple(roles)
@@ -265,7 +268,7 @@ class Allocator:
             suppressed=suppressed,
             capabilities=capabilities,
             min_allocatable=self._minimums(roles, min_allocatable),
-            constraints=_constraints(constraints),
+            constraints=_constraints(constraints, roles),
         )
         self._roles[name] = tuple(roles)
         for role in old:
@@ -358,6 +361,7 @@ class Allocator:
         role: str | None = None,
         since: float | Sequence[float] | None = None,
         where: Mapping[str, Collection[str]] | None = None,
+        together: bool = False,
     ) -> None:
         """So many tasks of this shape are not launched yet, those in open offers included; replaces the last number.
 
@@ -366,6 +370,8 @@ class Allocator:
         offer's tasks leave the request, a declined one's wait again. O(count). Raises UnknownName, InvalidOption,
         InvalidQuantity.
         """
+        if together:
+            raise NotSupported("together=True, all tasks or none, is not built yet; leave it out")
         role = self._role(name, role)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise InvalidOption(
@@ -451,6 +457,33 @@ class Allocator:
             framework, agent, self._role(framework, role), self._amount(resources), allocated=True
         )
 
+    # -- fail-over
+
+    @_verb
+    def recover(self, expected_agents: int, quotas: Mapping[str, Mapping[str, Any]]) -> None:
+        """A new master knows quotas (``guarantees`` and ``limits`` by role) and how many agents to expect.
+
+        With quotas, nothing is decided until 80 % of the agents are back or ten minutes have passed. Call it before
+        any agent comes. Raises InvalidOption, InvalidQuantity.
+        """
+        self._plugin.recover(
+            expected_agents,
+            {
+                role: (self._amount(quota.get("guarantees", {})), dict(quota.get("limits", {})))
+                for role, quota in quotas.items()
+            },
+        )
+
+    @_verb
+    def pause(self) -> None:
+        """Decide nothing until resumed; pauses nest, what happens meanwhile is not forgotten."""
+        self._plugin.pause()
+
+    @_verb
+    def resume(self) -> None:
+        """End the last pause. Raises InvalidOption where there is none."""
+        self._plugin.resume()
+
     # -- time and decisions
 
     @_verb
@@ -482,6 +515,16 @@ class Allocator:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # -- questions
+
+    def inverse_offer_statuses(self) -> Mapping[str, Mapping[str, str]]:
+        """What frameworks said last to leaving agents with planned maintenance, by agent and framework; O(agents)."""
+        statuses: Mapping[str, Mapping[str, str]] = self._plugin.inverse_offer_statuses()
+        return statuses
+
+    def metrics(self) -> Mapping[str, float]:
+        """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
+        metrics: Mapping[str, float] = self._plugin.metrics()
+        return metrics
 
     def share(self, framework: str, role: str | None = None) -> float:
         """The framework's dominant share (in its role, or its largest), offers included. Raises UnknownName."""
@@ -575,6 +618,7 @@ class Allocator:
         if given is None:
             return None
         if isinstance(given, Mapping):
+            _of_roles("min_allocatable", given, roles)
             return {role: self._amounts(sets) for role, sets in given.items()}
         return dict.fromkeys(roles, self._amounts(given))
 
@@ -632,10 +676,21 @@ def _unavailable(agent: str, given: object) -> Unavailability | None:
     return pair[0], pair[1]
 
 
-def _constraints(given: OfferConstraints | Mapping[str, Any] | None) -> OfferConstraints | None:
-    if given is None or isinstance(given, OfferConstraints):
-        return given
-    return OfferConstraints(given)
+def _constraints(
+    given: OfferConstraints | Mapping[str, Any] | None, roles: Sequence[str]
+) -> OfferConstraints | None:
+    if given is None:
+        return None
+    made = given if isinstance(given, OfferConstraints) else OfferConstraints(given)
+    _of_roles("constraints", made.roles, roles)
+    return made
+
+
+def _of_roles(what: str, named: Iterable[str], roles: Sequence[str]) -> None:
+    """A role that the framework does not have is a slip of the pen, and would leave it unconstrained."""
+    for role in named:
+        if role not in roles:
+            raise UnknownName(f"role in {what}:", role, roles)
 
 
 def _check_refusal(seconds: float) -> None:

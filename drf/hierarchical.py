@@ -42,9 +42,9 @@ from drf.quota import Budget, headroom, regular_scalar, sorted_items
 from drf.ranking import Ranking
 from drf.requests import Requests
 from drf.resources import Resources, Shape
-from drf.roles import RoleTree, add_to, check_role
+from drf.roles import RoleTree, add_to
 from drf.sorter import Sorter
-from drf.tags import Tag
+from drf.tags import Tag, check_role
 from drf.timers import Timers
 from drf.units import LIMIT, ResourceSpace
 from drf.values import Item
@@ -212,6 +212,7 @@ class HierarchicalAllocator:
                 f"agent {agent!r} is there already; update it, or choose another name"
             )
         self._same_units(total, f"agent {agent!r}")
+        _known_capabilities(f"agent {agent!r}", capabilities or ())
         reported = self._usage(used)
         new = self._bounded(total.quantities(), {})
         self._report(reported)
@@ -244,6 +245,7 @@ class HierarchicalAllocator:
         Changed attributes, whatever their order, end the refusals of that agent. Raises UnknownName, InvalidQuantity.
         """
         record = self._ledger[agent]
+        _known_capabilities(f"agent {agent!r}", capabilities or ())
         if total is not None and total != record.total:
             self._same_units(total, f"agent {agent!r}")
             self._change_total(record, total)
@@ -946,12 +948,7 @@ class HierarchicalAllocator:
     def _capabilities(self, framework: str, given: Sequence[str] | None) -> frozenset[str]:
         if given is None:
             return CAPABILITIES if self._capable else frozenset()
-        for capability in given:
-            if capability not in CAPABILITIES:
-                raise UnknownName(
-                    f"capability of framework {framework!r}:", capability, CAPABILITIES
-                )
-        return frozenset(given)
+        return _known_capabilities(f"framework {framework!r}", given)
 
     def _usage(self, used: Usage | None) -> list[tuple[str, str, Resources]]:
         out = []
@@ -1139,6 +1136,13 @@ class HierarchicalAllocator:
 
     def _amount(self, name: str, units: Mapping[str, int]) -> float:
         return self.space.to_amount(name, units.get(name, 0))
+
+
+def _known_capabilities(whose: str, given: Sequence[str]) -> frozenset[str]:
+    for capability in given:
+        if capability not in CAPABILITIES:
+            raise UnknownName(f"capability of {whose}:", capability, CAPABILITIES)
+    return frozenset(given)
 
 
 def _before(names: Sequence[str], name: str, sorter: Sorter) -> tuple[Ahead, ...]:

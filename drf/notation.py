@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from drf.errors import InvalidQuantity
-from drf.tags import Disk, Reservation, Tag
+from drf.tags import Disk, Reservation, Tag, check_role
 from drf.units import ResourceSpace, check_name, decimal_text
 from drf.values import Item, Value, merge_ranges
 
 _RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
 _WORD = re.compile(r"[^\s,;{}]+")
 _RESERVED = re.compile(r"(.+?)\(\s*([^()]+?)\s*\)")
+_SOURCES = (None, "PATH", "MOUNT", "RAW", "BLOCK")
 _KEYS = frozenset(
     {"name", "value", "reservations", "revocable", "shared", "count", "disk", "provider"}
 )
@@ -45,7 +46,9 @@ def parsed(text: str) -> Iterator[tuple[str, Tag, object]]:
             )
         tag = Tag()
         if reserved := _RESERVED.fullmatch(name):
-            name, tag = reserved[1], Tag((Reservation(reserved[2]),))
+            name = reserved[1]
+            if reserved[2] != "*":  # Mesos writes so what is unreserved
+                tag = Tag((Reservation(check_role(reserved[2])),))
         if value.startswith("[") and value.endswith("]"):
             found = [_RANGE.fullmatch(r) for r in value[1:-1].split(",")]
             if not all(found):
@@ -104,6 +107,34 @@ def item_text(item: Item, space: ResourceSpace) -> str:
     return f"{text}:{shown}"
 
 
+def _only(given: Any, keys: Iterable[str], what: str) -> None:
+    if not isinstance(given, Mapping):
+        raise InvalidQuantity(f"{what} is {given!r}; give an object with {', '.join(keys)}")
+    for key in given:
+        if key not in keys:
+            raise InvalidQuantity(
+                f"{key!r} in {what} {given!r} is unknown; keys are {', '.join(keys)}"
+            )
+
+
+def _reservation(given: Any) -> Reservation:
+    _only(given, Reservation._fields, "reservation")
+    role, kind = given.get("role"), given.get("type", "static")
+    if check_role(role) == "*":
+        raise InvalidQuantity(
+            f"reservation {given!r}: nothing is reserved to role '*'; leave it out"
+        )
+    if kind not in ("static", "dynamic"):
+        raise InvalidQuantity(f"reservation {given!r}: type is 'static' or 'dynamic'")
+    labels = dict(given.get("labels") or {})
+    return Reservation(
+        role,
+        kind,
+        given.get("principal"),
+        tuple(sorted((str(key), str(value)) for key, value in labels.items())),
+    )
+
+
 def item_from_json(entry: Any, space: ResourceSpace) -> Item:
     """One object from ``name``, ``value`` and what it carries. Raises InvalidQuantity, InvalidName."""
     if not isinstance(entry, Mapping) or "name" not in entry or "value" not in entry:
@@ -117,16 +148,14 @@ def item_from_json(entry: Any, space: ResourceSpace) -> Item:
             )
     name = check_name(entry["name"])
     value = to_value(name, entry["value"], space)
-    stack = tuple(
-        Reservation(
-            r["role"],
-            r.get("type", "static"),
-            r.get("principal"),
-            tuple(sorted((str(k), str(v)) for k, v in dict(r.get("labels") or {}).items())),
-        )
-        for r in entry.get("reservations", ())
-    )
+    stack = tuple(_reservation(r) for r in entry.get("reservations", ()))
     disk = entry.get("disk")
+    if disk is not None:
+        _only(disk, Disk._fields, "disk")
+        if disk.get("source") not in _SOURCES:
+            raise InvalidQuantity(
+                f"disk {disk!r}: source is one of {', '.join(filter(None, _SOURCES))}, or left out"
+            )
     tag = Tag(
         stack,
         bool(entry.get("revocable", False)),

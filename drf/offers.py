@@ -109,7 +109,10 @@ class Decisions:
         return bool(self.offers or self.rescinds or self.inverse_offers)
 
     def __repr__(self) -> str:
-        return f"Decisions(offers={list(self.offers)}, rescinds={list(self.rescinds)})"
+        shown = [f"offers={list(self.offers)}", f"rescinds={list(self.rescinds)}"]
+        if self.inverse_offers:
+            shown.append(f"inverse_offers={list(self.inverse_offers)}")
+        return f"Decisions({', '.join(shown)})"
 
 
 class OfferBook:

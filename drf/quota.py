@@ -98,8 +98,14 @@ class Budget:
             below = added(below, self._lacking(child))
         if not role:
             return below
-        own = less(self._nodes[role].guarantees, self._consumed[role])
-        return {name: max(own.get(name, 0), below.get(name, 0)) for name in {**own, **below}}
+        node, consumed = self._nodes[role], self._consumed[role]
+        own = less(node.guarantees, consumed)
+        both = {name: max(own.get(name, 0), below.get(name, 0)) for name in {**own, **below}}
+        # What a limit does not allow need not be kept free.
+        for name, top in node.limits.items():
+            if name in both:
+                both[name] = min(both[name], max(top - consumed.get(name, 0), 0))
+        return {name: q for name, q in both.items() if q}
 
     def line(self, role: str) -> list[str]:
         """The roles with quota that what the role gets counts for."""

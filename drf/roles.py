@@ -8,35 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from drf.copies import Copies
-from drf.errors import InvalidName
 from drf.resources import Resources
 from drf.tags import Tag
 
 Quantities = Mapping[str, int]
-
-
-def check_role(role: object) -> str:
-    """The role's name as plain text, or InvalidName; O(length).
-
-    A name is a path: parts joined by ``/``, each not empty, not ``.`` or ``..``, without white space and not starting
-    with ``-``. ``*`` is a role, but no part of a path.
-
-    >>> check_role("eng/ads")
-    'eng/ads'
-    """
-    if not isinstance(role, str) or not role:
-        raise InvalidName(f"role {role!r} is malformed; a role is text, at least one character")
-    if role == "*":
-        return "*"
-    for part in role.split("/"):
-        if part in ("", ".", "..", "*") or part.startswith("-"):
-            raise InvalidName(
-                f"role {role!r} is malformed; the parts of its path are not empty, '.', '..' or '*', "
-                f"and do not start with '-'"
-            )
-        if any(c.isspace() or c == "\x7f" for c in part):
-            raise InvalidName(f"role {role!r} is malformed; a role has no white space")
-    return str.__str__(role)
 
 
 def line_of(role: str) -> list[str]:

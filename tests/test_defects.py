@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drf import Allocator, Resources, Sorter
-from drf.errors import InvalidOption, InvalidQuantity
+from drf.errors import InvalidName, InvalidOption, InvalidQuantity, NotSupported, UnknownName
 from drf.hierarchical import HierarchicalAllocator
 
 
@@ -328,3 +328,72 @@ def test_arguments_of_the_wrong_kind_are_refused(call: Any, message: str) -> Non
         call(a)
     a.check()
     a.run()
+
+
+class TestSlips:
+    """Slips of the pen that would be taken for something else."""
+
+    def test_star_is_no_reservation(self) -> None:
+        assert Resources("cpus(*):4") == Resources("cpus:4")
+        with pytest.raises(InvalidQuantity, match="nothing is reserved to role"):
+            Resources.from_json([{"name": "cpus", "value": 4, "reservations": [{"role": "*"}]}])
+
+    @pytest.mark.parametrize("role", ["a//b", "a b", "-a", "a/*"])
+    def test_roles_of_reservations_are_roles(self, role: str) -> None:
+        with pytest.raises(InvalidName, match="is malformed"):
+            Resources(f"cpus({role}):1")
+
+    @pytest.mark.parametrize(
+        ("more", "error", "message"),
+        [
+            ({"reservations": [{"rol": "x"}]}, InvalidQuantity, "'rol' in reservation"),
+            ({"reservations": [{}]}, InvalidName, "role None is malformed"),
+            ({"reservations": [{"role": "x", "type": "odd"}]}, InvalidQuantity, "type is 'static'"),
+            ({"disk": {"sorce": "MOUNT"}}, InvalidQuantity, "'sorce' in disk"),
+            ({"disk": {"source": "mount"}}, InvalidQuantity, "source is one of PATH, MOUNT"),
+        ],
+    )
+    def test_unknown_words_in_objects(
+        self, more: dict[str, Any], error: type[Exception], message: str
+    ) -> None:
+        with pytest.raises(error, match=message):
+            Resources.from_json([{"name": "disk", "value": 4, **more}])
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {
+                "constraints": {
+                    "ops": [[{"selector": {"attribute": "x"}, "predicate": {"type": "exists"}}]]
+                }
+            },
+            {"min_allocatable": {"ops": ["cpus:1"]}},
+        ],
+        ids=["constraints", "min_allocatable"],
+    )
+    def test_what_is_said_of_a_role_that_the_framework_lacks(self, given: dict[str, Any]) -> None:
+        a = quiet()
+        with pytest.raises(UnknownName, match=r"unknown role in .*'ops'"):
+            a.add_framework("f", roles=["dev"], **given)
+        a.add_framework("f", roles=["dev"])
+
+    def test_capabilities_of_agents_are_known(self) -> None:
+        a = quiet()
+        with pytest.raises(UnknownName, match="HIERARCHICAL_ROLE"):
+            a.add_agent("m", "cpus:1", capabilities=["HIERARCHICAL"])
+        a.check()
+
+    def test_what_a_limit_above_forbids_is_not_kept_free(self) -> None:
+        a = quiet()
+        a.update_quota("eng", limits={"cpus": 2})
+        a.update_quota("eng/ads", guarantees="cpus:4")
+        a.add_agent("m", "cpus:8")
+        a.add_framework("ads", roles=["eng/ads"])
+        a.add_framework("ops", roles=["ops"])
+        assert given(a) == [("ads", "m", "cpus:2"), ("ops", "m", "cpus:6")]
+
+    def test_gangs_are_not_built(self) -> None:
+        a = quiet()
+        a.add_framework("f")
+        with pytest.raises(NotSupported, match="together=True"):
+            a.request("f", "cpus:1", 3, together=True)

@@ -21,6 +21,9 @@ from drf.resources import Resources, ResourceSpace, Shape
 def busy(lines: list[str], **options: object) -> JournaledAllocator:
     """A master's day in short: every verb, several runs."""
     a = JournaledAllocator(lines.append, **options)  # type: ignore[arg-type]
+    a.recover(3, {"web": {"guarantees": "cpus:1"}})
+    a.pause()
+    a.resume()
     a.update_weights({"ads": 2.0})
     a.update_quota("web", guarantees="cpus:1", limits={"cpus": 6})
     a.add_agent("m1", "cpus:8;mem:64;ports:[1-9]", attributes={"rack": "r1"})
