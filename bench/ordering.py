@@ -4,12 +4,16 @@ N clients named client0..., M agents of cpus 24, mem 4096 each; demand of client
 mem 128 * (1 + (i*104729) % 16). First one grant to every client, then K steps of {the first client in order gets one
 more grant}; churn releases, after every grant, the oldest grant still held. The sequence of picked clients is checked
 by h = h*31 + index, mod 2**64.
+
+``python bench/ordering.py`` prints each loop's checksum and cost on the active kernel (``DRF_BACKEND`` chooses).
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
+import drf
 from drf import Sorter
 
 CHECKSUMS = {
@@ -74,3 +78,22 @@ def checksum(picked: list[str]) -> str:
     for name in picked:
         h = (h * 31 + int(name.removeprefix("client"))) & 0xFFFFFFFFFFFFFFFF
     return f"{h:016x}"
+
+
+def main() -> None:
+    """One line a loop: clients, steps, checksum, CPU microseconds a step."""
+    print(f"kernel {drf.backend()}")
+    for (loop, clients, steps), due in CHECKSUMS.items():
+        sorter, demands = prepared(clients)
+        start = time.process_time()
+        picked = LOOPS[loop](sorter, demands, steps)
+        cost = (time.process_time() - start) / steps * 1e6
+        found = checksum(picked)
+        verdict = "as due" if found == due else f"WRONG, {due} is due"
+        print(
+            f"{loop:5}  {clients:6} clients  {steps:6} steps  {found} {verdict}  {cost:6.2f} us a step"
+        )
+
+
+if __name__ == "__main__":
+    main()
