@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from drf import audit
 from drf._random import SplitMix64
 from drf.constraints import OfferConstraints
 from drf.cycle import Cycle
@@ -18,7 +19,6 @@ from drf.errors import (
     DuplicateName,
     InvalidOption,
     InvalidQuantity,
-    InvariantBroken,
     Overcommit,
     UnknownName,
 )
@@ -26,9 +26,9 @@ from drf.explain import Ahead, Obstacle, Standing, Why
 from drf.filters import Refusal, Refusals
 from drf.frameworks import CAPABILITIES, Framework
 from drf.ledger import Agent, Ledger
+from drf.maintenance import Maintenance
 from drf.plugins import (
     Conversions,
-    InverseOffer,
     Minimums,
     Outcome,
     Policy,
@@ -159,6 +159,7 @@ class HierarchicalAllocator:
         )
         self._refusals = Refusals()
         self._requests = Requests()
+        self._maintenance = Maintenance(self._ledger)
         self._frameworks: dict[str, Framework] = {}
         self._quantities: dict[str, int] = {}
         self._cycle = Cycle(
@@ -174,7 +175,6 @@ class HierarchicalAllocator:
             arrange=sorted_items if shrink_order == "sorted" else self._shuffled_items,
         )
         self._whitelist: frozenset[str] | None = None
-        self._inverse_refusals: dict[tuple[str, str], float] = {}
         self._reported: dict[str, int] = {}  # all usage ever reported: it need not fit into totals
         self._candidates: dict[str, None] = {}
         self._all = False
@@ -255,7 +255,7 @@ class HierarchicalAllocator:
         ):
             record.describe(attributes)
             self._refusals.clear_agent(agent)
-            self._clear_inverse(agent=agent)
+            self._maintenance.forget_refusals(agent=agent)
             self._ledger.grow(record)
             self._trigger(agent)
         if capabilities is not None and frozenset(capabilities) != record.capabilities:
@@ -291,7 +291,7 @@ class HierarchicalAllocator:
         self._roles.untrack_reservations(agent, gone.total)
         self._set_total(self._bounded({}, gone.total.quantities()))
         self._refusals.clear_agent(agent)
-        self._clear_inverse(agent=agent)
+        self._maintenance.forget_refusals(agent=agent)
         self._candidates.pop(agent, None)
         if self._eager and self._roles.quotas:
             self._trigger()  # what was out there counts for quota no more
@@ -395,7 +395,7 @@ class HierarchicalAllocator:
                 self._end_refusals(framework, role)
         self._listen(record, {*old_roles, *roles})
         if self._lenient:
-            self._clear_inverse(framework=framework)
+            self._maintenance.forget_refusals(framework=framework)
         for agent in self._ledger.agents.values():
             self._ledger.grow(agent)
         if self._eager:
@@ -414,10 +414,7 @@ class HierarchicalAllocator:
             self._requests.drop(framework, role)
             self._untrack(framework, role)
         self._refusals.clear_framework(framework)
-        self._clear_inverse(framework=framework)
-        for agent_record in self._ledger.agents.values():
-            agent_record.asked.pop(framework, None)
-            agent_record.answers.pop(framework, None)
+        self._maintenance.forget(framework)
         self._cycle.forget(framework)
 
     def activate_framework(self, framework: str) -> None:
@@ -432,13 +429,12 @@ class HierarchicalAllocator:
         record = self._known(framework)
         record.active = False
         if not self._lenient:
-            for agent in self._ledger.agents_of(framework):
-                self._ledger[agent].asked.pop(framework, None)
+            self._maintenance.drop(framework)
         self._listen(record, record.roles)
         for role in record.roles:
             self._end_refusals(framework, role)
         self._refusals.clear_framework(framework)
-        self._clear_inverse(framework=framework)
+        self._maintenance.forget_refusals(framework=framework)
 
     def update_weights(self, weights: Mapping[str, float]) -> None:
         """Weights of roles, known or not yet, from the next run on. Raises InvalidName, InvalidOption."""
@@ -488,7 +484,7 @@ class HierarchicalAllocator:
         for role in roles:
             self._end_refusals(framework, role)
         if self._lenient:
-            self._clear_inverse(framework=framework)
+            self._maintenance.forget_refusals(framework=framework)
         self._trigger()
 
     def request(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> None:
@@ -605,11 +601,7 @@ class HierarchicalAllocator:
 
     def update_unavailability(self, agent: str, unavailability: Unavailability | None) -> None:
         """Planned maintenance from a moment on, for a time (None: for good), or none any more; a candidate."""
-        record = self._ledger[agent]
-        record.unavailability = unavailability
-        record.asked.clear()
-        record.answers.clear()
-        self._clear_inverse(agent=agent)
+        self._maintenance.plan(agent, unavailability)
         self._trigger(agent)
 
     def update_inverse_offer(
@@ -619,31 +611,18 @@ class HierarchicalAllocator:
 
         It may refuse further ones for a while. Raises UnknownName, InvalidOption.
         """
-        record = self._ledger[agent]
         self._known(framework)
-        if status not in (None, "ACCEPT", "DECLINE"):
-            raise InvalidOption(f"status is {status!r}; it is ACCEPT, DECLINE or None")
         seconds = self._refusal(refuse_seconds)
-        if framework in record.asked:
-            del record.asked[framework]
-            if status is not None:
-                record.answers[framework] = status
-        if seconds:
-            deadline = self._now + min(seconds, LONGEST_REFUSAL)
-            key = (framework, agent)
-            self._inverse_refusals[key] = max(deadline, self._inverse_refusals.get(key, 0.0))
-            if self._eager:
-                self._timers.set(deadline, InverseEnd(agent))
-        else:
+        until = self._now + min(seconds, LONGEST_REFUSAL) if seconds else None
+        self._maintenance.answer(agent, framework, status, until)
+        if until is None:
             self._react(agent)
+        elif self._eager:
+            self._timers.set(until, InverseEnd(agent))
 
     def inverse_offer_statuses(self) -> dict[str, dict[str, str]]:
         """What frameworks said last, by agent with planned maintenance; O(agents)."""
-        return {
-            name: dict(record.answers)
-            for name, record in self._ledger.agents.items()
-            if record.unavailability is not None
-        }
+        return self._maintenance.statuses()
 
     # -- fail-over, time and decisions
 
@@ -747,23 +726,8 @@ class HierarchicalAllocator:
             grants = self._cycle.whole(first, usable, budget)
         else:
             grants = self._cycle.shared(usable, budget)
-        return Outcome(grants, self._inverse_offers(candidates))
-
-    def _inverse_offers(self, candidates: Iterable[Agent]) -> list[InverseOffer]:
-        out = []
-        for agent in candidates:
-            if agent.unavailability is None:
-                continue
-            start, duration = agent.unavailability
-            for name in agent.frameworks():
-                framework = self._frameworks.get(name)
-                if framework is None or not framework.active or name in agent.asked:
-                    continue
-                if self._inverse_refusals.get((name, agent.name), 0.0) > self._now:
-                    continue
-                agent.asked[name] = None
-                out.append(InverseOffer(name, agent.name, start, duration))
-        return out
+        inverse = self._maintenance.offers(candidates, self._frameworks, self._now)
+        return Outcome(grants, inverse)
 
     # -- questions
 
@@ -841,81 +805,27 @@ class HierarchicalAllocator:
 
     def metrics(self) -> dict[str, float]:
         """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
-        out: dict[str, float] = {"allocator/mesos/allocation_runs": self._runs}
-        used: dict[str, int] = {}
-        for agent in self._ledger.agents.values():
-            add_to(used, agent.out().quantities(), 1)
-        for name in ("cpus", "mem", "disk"):
-            out[f"allocator/mesos/resources/{name}/total"] = self._amount(name, self._quantities)
-            out[f"allocator/mesos/resources/{name}/offered_or_allocated"] = self._amount(name, used)
-        for role, share in self.role_shares().items():
-            out[f"allocator/mesos/roles/{role}/shares/dominant"] = share
-        for role, count in self._refusals.by_role().items():
-            out[f"allocator/mesos/offer_filters/roles/{role}/active"] = count
-        for role, node in self._roles.quotas.items():
-            consumed = node.consumed()
-            for what, units in (
-                ("guarantee", node.guarantees),
-                ("limit", node.limits),
-                ("offered_or_allocated", node.unreserved_out),
-                ("consumed", consumed),
-            ):
-                for name in units:
-                    key = f"allocator/mesos/quota/roles/{role}/resources/{name}/{what}"
-                    out[key] = self._amount(name, units)
-        return out
+        found = audit.metrics(
+            self._ledger,
+            self._ranking,
+            self._roles,
+            self._refusals,
+            self._quantities,
+            self.space,
+        )
+        return {"allocator/mesos/allocation_runs": self._runs, **found}
 
     def check(self) -> None:
-        """Re-derive every invariant of ledger, orders, roles, refusals and requests. Raises InvariantBroken."""
-        self._ledger.check()
-        self._ranking.check()
-        total: dict[str, int] = {}
-        for agent in self._ledger.agents.values():
-            add_to(total, agent.total.quantities(), 1)
-        if total != self._quantities or self._ranking.roles.total().units != total:
-            raise InvariantBroken(f"the agents have {total}, noted is {self._quantities}")
-        for name, record in self._frameworks.items():
-            roles = {role for _, role, _, _ in self._ledger.holdings(name)}
-            for role in {*record.roles, *roles}:
-                sorter = self._ranking.frameworks(role)
-                due: dict[str, int] = {}
-                for agent in self._ledger.agents.values():
-                    nothing = Resources(space=self.space)
-                    there = agent.offered.get((name, role), nothing) + agent.held.get(
-                        (name, role), nothing
-                    )
-                    add_to(due, there.quantities(), 1)
-                if sorter.held(name).units != due:
-                    raise InvariantBroken(
-                        f"framework {name!r} has {due} in role {role!r}, its order counts {sorter.held(name)}"
-                    )
-                if sorter.is_active(name) != record.listens(role):
-                    raise InvariantBroken(f"framework {name!r} is listed wrongly in role {role!r}")
-        for refusal in self._refusals:
-            if (
-                refusal.framework not in self._frameworks
-                or refusal.agent not in self._ledger.agents
-            ):
-                raise InvariantBroken(
-                    f"a refusal of {refusal.framework!r} on {refusal.agent!r} is left over"
-                )
-        self._check_roles()
-
-    def _check_roles(self) -> None:
-        fresh = RoleTree()
-        for name, agent in self._ledger.agents.items():
-            fresh.track_reservations(name, agent.total)
-            for where, held in ((agent.offered, False), (agent.held, True)):
-                for (framework, role), amount in where.items():
-                    if framework in self._frameworks:
-                        fresh.moved(name, role, amount, 1, held=held)
-        for node in self._roles:
-            due = fresh.get(node.name)
-            for field in ("reservations", "reserved_out", "unreserved_out", "unreserved_held"):
-                if getattr(node, field) != (getattr(due, field) if due is not None else {}):
-                    raise InvariantBroken(
-                        f"role {node.name!r}: {field} is {getattr(node, field)}, not as the agents have it"
-                    )
+        """Re-derive every invariant of ledger, orders, roles and refusals; O(state). Raises InvariantBroken."""
+        audit.check(
+            self._ledger,
+            self._ranking,
+            self._roles,
+            self._refusals,
+            self._frameworks,
+            self._quantities,
+            self.space,
+        )
 
     # -- inside
 
@@ -1096,10 +1006,6 @@ class HierarchicalAllocator:
         for agent in self._refusals.clear(framework, role):
             self._ledger.grow(self._ledger.agents[agent])
 
-    def _clear_inverse(self, *, agent: str | None = None, framework: str | None = None) -> None:
-        for key in [k for k in self._inverse_refusals if k[0] == framework or k[1] == agent]:
-            del self._inverse_refusals[key]
-
     def _tell_waiting(self, framework: str, role: str) -> None:
         self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
 
@@ -1133,9 +1039,6 @@ class HierarchicalAllocator:
     def _set_total(self, quantities: dict[str, int]) -> None:
         self._quantities = quantities
         self._ranking.set_total(Resources.from_units(quantities, space=self.space))
-
-    def _amount(self, name: str, units: Mapping[str, int]) -> float:
-        return self.space.to_amount(name, units.get(name, 0))
 
 
 def _known_capabilities(whose: str, given: Sequence[str]) -> frozenset[str]:

@@ -1,0 +1,117 @@
+"""Looks at an allocator's state from outside: its figures, and whether everything adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drf.errors import InvariantBroken
+from drf.filters import Refusals
+from drf.frameworks import Framework
+from drf.ledger import Ledger
+from drf.ranking import Ranking
+from drf.resources import Resources
+from drf.roles import Quantities, RoleTree, add_to
+from drf.units import ResourceSpace
+
+
+def metrics(
+    ledger: Ledger,
+    ranking: Ranking,
+    roles: RoleTree,
+    refusals: Refusals,
+    total: Quantities,
+    space: ResourceSpace,
+) -> dict[str, float]:
+    """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
+
+    def amount(name: str, units: Quantities) -> float:
+        return space.to_amount(name, units.get(name, 0))
+
+    out: dict[str, float] = {}
+    used: dict[str, int] = {}
+    for agent in ledger.agents.values():
+        add_to(used, agent.out().quantities(), 1)
+    for name in ("cpus", "mem", "disk"):
+        out[f"allocator/mesos/resources/{name}/total"] = amount(name, total)
+        out[f"allocator/mesos/resources/{name}/offered_or_allocated"] = amount(name, used)
+    for role in ranking.roles.clients():
+        out[f"allocator/mesos/roles/{role}/shares/dominant"] = ranking.roles.share(role)
+    for role, count in refusals.by_role().items():
+        out[f"allocator/mesos/offer_filters/roles/{role}/active"] = count
+    for role, node in roles.quotas.items():
+        for what, units in (
+            ("guarantee", node.guarantees),
+            ("limit", node.limits),
+            ("offered_or_allocated", node.unreserved_out),
+            ("consumed", node.consumed()),
+        ):
+            for name in units:
+                key = f"allocator/mesos/quota/roles/{role}/resources/{name}/{what}"
+                out[key] = amount(name, units)
+    return out
+
+
+def check(
+    ledger: Ledger,
+    ranking: Ranking,
+    roles: RoleTree,
+    refusals: Refusals,
+    frameworks: Mapping[str, Framework],
+    noted: Quantities,
+    space: ResourceSpace,
+) -> None:
+    """Re-derive every invariant of ledger, orders, roles and refusals; O(state). Raises InvariantBroken."""
+    ledger.check()
+    ranking.check()
+    total: dict[str, int] = {}
+    for agent in ledger.agents.values():
+        add_to(total, agent.total.quantities(), 1)
+    if total != noted or ranking.roles.total().units != total:
+        raise InvariantBroken(f"the agents have {total}, noted is {noted}")
+    for record in frameworks.values():
+        _check_framework(ledger, ranking, record, space)
+    for refusal in refusals:
+        if refusal.framework not in frameworks or refusal.agent not in ledger.agents:
+            raise InvariantBroken(
+                f"a refusal of {refusal.framework!r} on {refusal.agent!r} is left over"
+            )
+    _check_roles(ledger, roles, frameworks)
+
+
+def _check_framework(
+    ledger: Ledger, ranking: Ranking, record: Framework, space: ResourceSpace
+) -> None:
+    nothing = Resources(space=space)
+    held: dict[str, dict[str, int]] = {role: {} for role in record.roles}
+    for name in ledger.agents_of(record.name):
+        agent = ledger[name]
+        for role in {role for owner, role in (*agent.offered, *agent.held) if owner == record.name}:
+            key = (record.name, role)
+            there = agent.offered.get(key, nothing) + agent.held.get(key, nothing)
+            add_to(held.setdefault(role, {}), there.quantities(), 1)
+    for role, due in held.items():
+        sorter = ranking.frameworks(role)
+        if sorter.held(record.name).units != due:
+            raise InvariantBroken(
+                f"framework {record.name!r} has {due} in role {role!r}, "
+                f"its order counts {sorter.held(record.name)}"
+            )
+        if sorter.is_active(record.name) != record.listens(role):
+            raise InvariantBroken(f"framework {record.name!r} is listed wrongly in role {role!r}")
+
+
+def _check_roles(ledger: Ledger, roles: RoleTree, frameworks: Mapping[str, Framework]) -> None:
+    fresh = RoleTree()
+    for name, agent in ledger.agents.items():
+        fresh.track_reservations(name, agent.total)
+        for where, held in ((agent.offered, False), (agent.held, True)):
+            for (framework, role), amount in where.items():
+                if framework in frameworks:
+                    fresh.moved(name, role, amount, 1, held=held)
+    for node in roles:
+        due = fresh.get(node.name)
+        for field in ("reservations", "reserved_out", "unreserved_out", "unreserved_held"):
+            if getattr(node, field) != (getattr(due, field) if due is not None else {}):
+                raise InvariantBroken(
+                    f"role {node.name!r}: {field} is {getattr(node, field)}, not as the agents have it"
+                )
