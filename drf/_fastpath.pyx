@@ -6,7 +6,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcmp, memmove, memset
 
-KERNEL = 2
+KERNEL = 3
 
 cdef enum:
     LOAD = 256
@@ -400,17 +400,6 @@ cdef class Order:
         for j in range(<Py_ssize_t>len(held)):
             self.held[row * self.width + j] = held[j]
         self.counts[row] = grants
-        self.place(row)
-
-    def _shift(self, name, Vector old, Vector new):
-        cdef int row = self._rows[name]
-        cdef long long *held = self.held + row * self.width
-        cdef Py_ssize_t j
-        self.unplace(row)
-        for j in range(old.size):
-            held[j] -= old.units[j]
-        for j in range(new.size):
-            held[j] += new.units[j]
         self.place(row)
 
     # -- the order

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KERNEL = 2
+KERNEL = 3
 """Both twins carry it; different numbers mean that the compiled one is stale."""
 
 LOAD = 256
@@ -292,16 +292,6 @@ class Order:
         for j, q in enumerate(held):
             self._held[row][j] = q
         self._counts[row] = grants
-        self._place(row)
-
-    def _shift(self, name: str, old: Vector, new: Vector) -> None:
-        row = self._rows[name]
-        held = self._held[row]
-        self._unplace(row)
-        for j, q in enumerate(old.amounts):
-            held[j] -= q
-        for j, q in enumerate(new.amounts):
-            held[j] += q
         self._place(row)
 
     # -- the order

@@ -231,7 +231,8 @@ class LockStep:
         after = [h - q for h, q in zip(held, old, strict=False)]
         new = tuple(min(q, LIMIT - h) for q, h in zip(new, after, strict=False))
         for order in self.both:
-            order._shift(name, order._vector(old), order._vector(new))
+            order._charge(name, order._vector(old), -1, 0)
+            order._charge(name, order._vector(new), 1, 0)
         for j, (before, now) in enumerate(zip(old, new, strict=True)):
             held[j] += now - before
 
