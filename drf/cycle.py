@@ -19,7 +19,7 @@ from drf.quota import Arrange, Budget, regular_scalar, shrink
 from drf.ranking import Ranking
 from drf.requests import Ask, Requests
 from drf.resources import Resources, Shape
-from drf.roles import RoleTree
+from drf.roles import Quantities, RoleTree
 from drf.tags import Tag
 
 Cut = dict[tuple[str, str], tuple[Resources, dict[Shape, int]]]
@@ -102,31 +102,16 @@ class Cycle:
             unsatisfied = budget.unsatisfied(role)
             if not unsatisfied:
                 continue
-            for name in self._ranking.frameworks(role).sort():
-                framework = self._frameworks[name]
-                if framework.excludes(role, agent):
-                    continue
-                free = self._for_role(agent, role, shown)
-                if not free:
-                    break
-                found = self._taken_by(framework, role, agent, free)
-                if found is None:
-                    continue
+            for framework, found in self._willing(role, agent, shown):
                 counted = found.split(regular_scalar)
                 part = shrink(counted, unsatisfied, limits=False, arrange=self._arrange)
-                limit = budget.limit_left(role) if budget.line(role) else None
+                limit = budget.limit_left(role)
                 if limit is not None:
                     part = shrink(part, limit, limits=True, arrange=self._arrange)
                 if not part:
                     continue
                 given = part.quantities()
-                extra = counted.minus(part)
-                limit = budget.limit_left(role, given)
-                if limit is not None:
-                    extra = shrink(extra, limit, limits=True, arrange=self._arrange)
-                surplus = budget.surplus(None)
-                if surplus is not None:
-                    extra = shrink(extra, surplus, limits=False, arrange=self._arrange)
+                extra = self._allowed(budget, role, counted.minus(part), given)
                 others = found.split(lambda n, tag, scalar, r=role: _beside(r, tag, scalar))  # type: ignore[misc]
                 offer = part + others + extra
                 if not self._passes(framework, role, agent, offer):
@@ -149,16 +134,7 @@ class Cycle:
         for role in self._ranking.roles.sort():
             if not agent.free:
                 return
-            for name in self._ranking.frameworks(role).sort():
-                framework = self._frameworks[name]
-                if framework.excludes(role, agent):
-                    continue
-                free = self._for_role(agent, role, shown)
-                if not free:
-                    break
-                found = self._taken_by(framework, role, agent, free)
-                if found is None:
-                    continue
+            for framework, found in self._willing(role, agent, shown):
                 offer, extra = found, None
                 if budget is not None:
                     counted = found.split(regular_scalar)
@@ -170,9 +146,26 @@ class Cycle:
                 if budget is not None and extra is not None:
                     budget.give(role, {}, extra.quantities())
 
-    def _allowed(self, budget: Budget, role: str, counted: Resources) -> Resources:
-        """How much of what quota counts the role may have beyond guarantees."""
-        limit = budget.limit_left(role)
+    def _willing(
+        self, role: str, agent: Agent, shown: dict[str, Resources]
+    ) -> Iterator[tuple[Framework, Resources]]:
+        """Frameworks of the role in order, with what each can take of what is free by then, until nothing is."""
+        for name in self._ranking.frameworks(role).sort():
+            framework = self._frameworks[name]
+            if framework.excludes(role, agent):
+                continue
+            free = self._for_role(agent, role, shown)
+            if not free:
+                return
+            found = self._taken_by(framework, role, agent, free)
+            if found is not None:
+                yield framework, found
+
+    def _allowed(
+        self, budget: Budget, role: str, counted: Resources, given: Quantities | None = None
+    ) -> Resources:
+        """How much of what quota counts the role may have beyond guarantees, and beyond what it is given now."""
+        limit = budget.limit_left(role, given)
         if limit is not None:
             counted = shrink(counted, limit, limits=True, arrange=self._arrange)
         surplus = budget.surplus()
@@ -193,9 +186,7 @@ class Cycle:
             return None
         if not self._is_capable(framework, agent):
             return None
-        if free.is_plain or framework.takes_all:
-            return free
-        return free.split(lambda name, tag, scalar: framework.takes(tag))
+        return framework.strip(free)
 
     def _is_capable(self, framework: Framework, agent: Agent) -> bool:
         if self._filter_gpus and not framework.gpus and agent.total.quantity("gpus"):
@@ -214,9 +205,7 @@ class Cycle:
     def _passes(self, framework: Framework, role: str, agent: Agent, offer: Resources) -> bool:
         if not is_allocatable(offer, self._least(framework, role)):
             return False
-        if "MULTI_ROLE" not in agent.capabilities:
-            return False
-        if "/" in role and "HIERARCHICAL_ROLE" not in agent.capabilities:
+        if not agent.serves(role):
             return False
         return self._refusals.blocks(framework.name, role, agent.name, offer) is None
 
@@ -229,13 +218,17 @@ class Cycle:
         grants: dict[tuple[str, str, str], Resources],
         shown: dict[str, Resources],
     ) -> None:
-        self._ledger.offer((framework, role), agent.name, offer)
-        self._ranking.allocated(framework, role, agent.name, offer)
-        self._roles.moved(agent.name, role, offer, 1, held=False)
+        self._give(framework, role, agent, offer)
         key = (framework, role, agent.name)
         grants[key] = grants[key] + offer if key in grants else offer
         if not offer.is_plain and (shared := offer.shared):
             shown[agent.name] = shown[agent.name] + shared if agent.name in shown else shared
+
+    def _give(self, framework: str, role: str, agent: Agent, amount: Resources) -> None:
+        """It is offered so much: in the ledger, the orders and the tree of roles."""
+        self._ledger.offer((framework, role), agent.name, amount)
+        self._ranking.allocated(framework, role, agent.name, amount)
+        self._roles.moved(agent.name, role, amount, 1, held=False)
 
     # -- questions
 
@@ -264,11 +257,9 @@ class Cycle:
             )
         if not self._is_capable(framework, agent):
             return Obstacle("capability", "the agent has gpus, or is of another region")
-        if "MULTI_ROLE" not in agent.capabilities or (
-            "/" in role and "HIERARCHICAL_ROLE" not in agent.capabilities
-        ):
+        if not agent.serves(role):
             return Obstacle("agent capability", "the agent cannot serve such a role")
-        found = free if framework.takes_all else free.split(lambda n, tag, s: framework.takes(tag))
+        found = framework.strip(free)
         if not found:
             return Obstacle("capability", f"it cannot take what is free, {free}")
         if not whole:
@@ -335,17 +326,15 @@ class Cycle:
             if turn is None:
                 return
             role, framework, ask, amount = turn
-            self._ledger.offer((framework, role), agent.name, amount)
+            self._give(framework, role, agent, amount)
             self._requests.offer(framework, role, ask.shape)
-            self._ranking.allocated(framework, role, agent.name, amount)
-            self._roles.moved(agent.name, role, amount, 1, held=False)
             if budget is not None:
                 counted = amount.split(regular_scalar).quantities()
                 lack = budget.unsatisfied(role) if lacking else {}
                 given = {n: min(q, lack[n]) for n, q in counted.items() if n in lack}
                 rest = {n: q - given.get(n, 0) for n, q in counted.items()}
                 budget.give(role, given, rest)
-            self._tell_waiting(framework, role)
+            self.tell_waiting(framework, role)
             total, tasks = cut.get((role, framework), (None, {}))
             tasks[ask.shape] = tasks.get(ask.shape, 0) + 1
             cut[role, framework] = (amount if total is None else total + amount, tasks)
@@ -376,7 +365,7 @@ class Cycle:
                     asks[role, framework] = found
         first = next((turn for turn in self._turns() if turn in asks), None)
         for role, framework in asks:
-            self._tell_waiting(framework, role)
+            self.tell_waiting(framework, role)
         return None if first is None else (*first, *asks[first])
 
     def _fitting(
@@ -424,8 +413,7 @@ class Cycle:
         return (
             not framework.excludes(role, agent)
             and self._is_capable(framework, agent)
-            and "MULTI_ROLE" in agent.capabilities
-            and ("/" not in role or "HIERARCHICAL_ROLE" in agent.capabilities)
+            and agent.serves(role)
         )
 
     def _carved(
@@ -468,7 +456,8 @@ class Cycle:
             max(q - lack.get(n, 0), 0) <= surplus.get(n, 0) for n, q in counted.items()
         )
 
-    def _tell_waiting(self, framework: str, role: str) -> None:
+    def tell_waiting(self, framework: str, role: str) -> None:
+        """Pass on to the orders since when the framework waits; O(shapes + frameworks of the role)."""
         self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
 
 

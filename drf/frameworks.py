@@ -76,6 +76,12 @@ class Framework:
             and (self.refined or len(tag.reservations) < 2)
         )
 
+    def strip(self, amount: Resources) -> Resources:
+        """Those of the objects that it can use; O(names)."""
+        if amount.is_plain or self.takes_all:
+            return amount
+        return amount.split(lambda name, tag, scalar: self.takes(tag))
+
     def excludes(self, role: str, agent: Agent) -> bool:
         """Whether its constraints for the role keep the agent from it."""
         return self.constraints is not None and self.constraints.excludes(

@@ -492,7 +492,7 @@ class HierarchicalAllocator:
         self._subscribed(framework, [role])
         self._same_units(shape.resources, f"request of framework {framework!r}")
         more = self._requests.set(framework, role, shape, since)
-        self._tell_waiting(framework, role)
+        self._cycle.tell_waiting(framework, role)
         if more and self._eager:
             self._trigger()
 
@@ -527,7 +527,7 @@ class HierarchicalAllocator:
         if unmet:
             again = self._requests.answer(framework, role, unmet, served=False)
             if self._ranking.is_tracked(framework, role):
-                self._tell_waiting(framework, role)
+                self._cycle.tell_waiting(framework, role)
             if again and self._eager:
                 self._trigger()  # while they were in the offer, no other agent was tried for them
         # A refusal for a role that the framework has left, or while it is away, would linger, as in Mesos it does.
@@ -548,7 +548,7 @@ class HierarchicalAllocator:
         self._roles.kept(role, resources)
         if served:
             self._requests.answer(framework, role, served, served=True)
-            self._tell_waiting(framework, role)
+            self._cycle.tell_waiting(framework, role)
 
     def update_allocation(
         self,
@@ -591,10 +591,7 @@ class HierarchicalAllocator:
         for consumed, converted in conversions:
             free = free - consumed + converted
             total = total - consumed + converted
-        self._bounded(total.quantities(), record.total.quantities())
-        old = record.total
-        self._ledger.set_total(agent, total)
-        self._totals_changed(agent, old, total)
+        self._change_total(record, total)
         self._react(agent)
 
     # -- maintenance
@@ -714,9 +711,7 @@ class HierarchicalAllocator:
         candidates = [agents[name] for name in sorted(names)]
         self._runs += 1
         usable = [agent for agent in candidates if self._is_usable(agent)]
-        budget = None
-        if self._roles.quotas:
-            budget = Budget(self._roles, tree=self._tree_quota, free=self._headroom)
+        budget = self._budget()
         self._arrange(usable)
         if self._whole:
             first = list(usable)
@@ -756,9 +751,7 @@ class HierarchicalAllocator:
         Raises UnknownName.
         """
         record = self._known(framework)
-        budget = None
-        if self._roles.quotas:
-            budget = Budget(self._roles, tree=self._tree_quota, free=self._headroom)
+        budget = self._budget()
         return Why(framework, tuple(self._standing(record, role, budget) for role in record.roles))
 
     def _standing(self, record: Framework, role: str, budget: Budget | None) -> Standing:
@@ -943,6 +936,12 @@ class HierarchicalAllocator:
     def _is_usable(self, agent: Agent) -> bool:
         return agent.active and (self._whitelist is None or agent.hostname in self._whitelist)
 
+    def _budget(self) -> Budget | None:
+        """What quota says now; None where there is none."""
+        if not self._roles.quotas:
+            return None
+        return Budget(self._roles, tree=self._tree_quota, free=self._headroom)
+
     def _headroom(self) -> Mapping[str, int]:
         """What guarantees can count on: in Mesos of the whole cluster, else of agents that are offered at all."""
         agents = self._ledger.agents.values()
@@ -1005,9 +1004,6 @@ class HierarchicalAllocator:
     def _end_refusals(self, framework: str, role: str) -> None:
         for agent in self._refusals.clear(framework, role):
             self._ledger.grow(self._ledger.agents[agent])
-
-    def _tell_waiting(self, framework: str, role: str) -> None:
-        self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
 
     def _same_units(self, amount: Resources, what: str) -> None:
         if amount.space != self.space:

@@ -73,6 +73,12 @@ class Agent:
             if isinstance(value, str):
                 self.texts.setdefault(name, value)
 
+    def serves(self, role: str) -> bool:
+        """Whether it is capable of frameworks in such a role; O(length)."""
+        return "MULTI_ROLE" in self.capabilities and (
+            "/" not in role or "HIERARCHICAL_ROLE" in self.capabilities
+        )
+
     def out(self) -> Resources:
         """All that is offered or held; O(holders)."""
         nothing = Resources(space=self.total.space)

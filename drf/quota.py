@@ -145,11 +145,11 @@ class Budget:
                 out[resource] = min(out.get(resource, left), left)
         return out
 
-    def surplus(self, but: Quantities | None = None) -> dict[str, int] | None:
+    def surplus(self) -> dict[str, int] | None:
         """What is free beyond what guarantees need kept; None where nothing need be kept."""
         if not self._required:
             return None
-        return less(self._available, added(self._required, but or {}))
+        return less(self._available, self._required)
 
     def give(self, role: str, guaranteed: Quantities, extra: Quantities) -> None:
         """The role got so much, part of it towards guarantees."""

@@ -229,20 +229,14 @@ class Sorter(Order):
         if self._tree is None:
             return super().share(client)
         self._known(client)
-        leaf = self._tree.leaves[client]
-        level = leaf.parent.level if leaf.parent is not None else None
-        assert level is not None
-        return Order.share(level, leaf.path)
+        return self._tree.share(client)
 
     def grants(self, client: str) -> int:
         """How many grants the client has had: the tie-break; O(1). Raises UnknownName."""
         if self._tree is None:
             return super().grants(client)
         self._known(client)
-        leaf = self._tree.leaves[client]
-        level = leaf.parent.level if leaf.parent is not None else None
-        assert level is not None
-        return Order.grants(level, leaf.path)
+        return self._tree.grants(client)
 
     def clients(self) -> list[str]:
         """All clients, active or not, in the order they came; O(clients)."""
@@ -368,12 +362,7 @@ class Sorter(Order):
             self._tree.set_active(client, active)
 
     def _held_by(self, client: str) -> tuple[int, ...]:
-        if self._tree is None:
-            return self._get_held(client)
-        leaf = self._tree.leaves[client]
-        level = leaf.parent.level if leaf.parent is not None else None
-        assert level is not None
-        return level._get_held(leaf.path)
+        return self._get_held(client) if self._tree is None else self._tree.held(client)
 
     def _known(self, client: object) -> None:
         if client not in self:

@@ -114,6 +114,21 @@ class Tree:
         leaf = self.leaves[client]
         return _above(leaf)._is_active(leaf.path)
 
+    def share(self, client: str) -> float:
+        """The leaf's own share divided by its weight; O(1)."""
+        leaf = self.leaves[client]
+        return Order.share(_above(leaf), leaf.path)
+
+    def grants(self, client: str) -> int:
+        """How many grants the leaf has had; O(1)."""
+        leaf = self.leaves[client]
+        return Order.grants(_above(leaf), leaf.path)
+
+    def held(self, client: str) -> tuple[int, ...]:
+        """What the leaf holds, by column; O(columns)."""
+        leaf = self.leaves[client]
+        return _above(leaf)._get_held(leaf.path)
+
     def weigh(self, path: str, weight: Weight) -> None:
         """The weight of the node of that path against its siblings; O(log siblings)."""
         self._parts.clear()
