@@ -230,16 +230,11 @@ class Allocator:
         their attributes (see `drf.constraints`). ``used`` says what it runs already, by agent and role. Raises
         DuplicateName, InvalidName, UnknownName, InvalidOption.
         """
-        _check_list(f"roles of framework {name!r}", roles)
-        _check_list(f"suppressed roles of framework {name!r}", suppressed)
-        _check_list(f"capabilities of framework {name!r}", capabilities)
+        terms = self._terms(name, roles, suppressed, capabilities, min_allocatable, constraints)
         self._plugin.add_framework(
             _check("framework", name),
             roles,
-            suppressed=suppressed,
-            capabilities=capabilities,
-            min_allocatable=self._minimums(roles, min_allocatable),
-            constraints=_constraints(constraints, roles),
+            **terms,
             used=self._usage(used),
         )
         self._roles[name] = tuple(roles)
@@ -258,17 +253,12 @@ class Allocator:
         constraints: OfferConstraints | Mapping[str, Any] | None = None,
     ) -> None:
         """Replace all of these; offers of roles that it leaves are rescinded; O(roles). Raises as `add_framework`."""
-        _check_list(f"roles of framework {name!r}", roles)
-        _check_list(f"suppressed roles of framework {name!r}", suppressed)
-        _check_list(f"capabilities of framework {name!r}", capabilities)
+        terms = self._terms(name, roles, suppressed, capabilities, min_allocatable, constraints)
         old = self._known(name)
         self._plugin.update_framework(
             name,
             roles,
-            suppressed=suppressed,
-            capabilities=capabilities,
-            min_allocatable=self._minimums(roles, min_allocatable),
-            constraints=_constraints(constraints, roles),
+            **terms,
         )
         self._roles[name] = tuple(roles)
         for role in old:
@@ -608,6 +598,26 @@ class Allocator:
         return {
             where: {role: self._amount(amount) for role, amount in by_role.items()}
             for where, by_role in used.items()
+        }
+
+    def _terms(
+        self,
+        name: str,
+        roles: Sequence[str],
+        suppressed: Sequence[str],
+        capabilities: Sequence[str] | None,
+        min_allocatable: Sequence[ResourcesLike] | Mapping[str, Sequence[ResourcesLike]] | None,
+        constraints: OfferConstraints | Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        """On what terms a framework takes part, checked and as the plug-in takes them."""
+        _check_list(f"roles of framework {name!r}", roles)
+        _check_list(f"suppressed roles of framework {name!r}", suppressed)
+        _check_list(f"capabilities of framework {name!r}", capabilities)
+        return {
+            "suppressed": suppressed,
+            "capabilities": capabilities,
+            "min_allocatable": self._minimums(roles, min_allocatable),
+            "constraints": _constraints(constraints, roles),
         }
 
     def _minimums(
