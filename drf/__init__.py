@@ -9,6 +9,7 @@ from drf.offers import Decisions, Offer
 from drf.plugins import Policy
 from drf.resources import Resources, ResourceSpace, Shape
 from drf.sorter import Sorter
+from drf.tasks import Task, TaskSpec
 
 __all__ = [
     "Allocator",
@@ -22,6 +23,8 @@ __all__ = [
     "Resources",
     "Shape",
     "Sorter",
+    "Task",
+    "TaskSpec",
     "__version__",
     "allocate",
     "backend",

@@ -25,6 +25,7 @@ from drf.hierarchical import HierarchicalAllocator
 from drf.offers import Decisions, Offer, OfferBook
 from drf.plugins import AllocatorPlugin, Grant, Policy, Unavailability
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
+from drf.tasks import Holding, Task, TaskBook, TaskSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -130,6 +131,7 @@ class Allocator:
             )
         self._offer_timeout = offer_timeout
         self._book = OfferBook()
+        self._tasks = TaskBook()
         self._roles: dict[str, tuple[str, ...]] = {}
         self._now = 0.0
 
@@ -195,6 +197,7 @@ class Allocator:
         """The agent is lost with all that ran there; its offers are rescinded. Raises UnknownName."""
         self._rescind(agent=name)
         self._plugin.remove_agent(name)
+        self._tasks.drop(agent=name)
 
     @_verb
     def deactivate_agent(self, name: str) -> None:
@@ -271,6 +274,7 @@ class Allocator:
         self._known(name)
         self._rescind(framework=name)
         self._plugin.remove_framework(name)
+        self._tasks.drop(framework=name)
         del self._roles[name]
 
     @_verb
@@ -389,16 +393,25 @@ class Allocator:
         offer: Offer | int,
         used: ResourcesLike | None = None,
         *,
+        tasks: Mapping[str, TaskSpec] | None = None,
         refuse_seconds: float = 5.0,
     ) -> None:
-        """Use all of the offer, or a part: the rest returns, refused for so many seconds; O(resources).
+        """Use all of the offer, or a part: the rest returns, refused for so many seconds; O(resources + tasks).
 
-        A refusal holds at least until the next interval, 0 means none. Raises StaleOffer, Overcommit where more is
-        used than was offered, InvalidOption.
+        ``tasks`` names what is launched, in place of ``used``; each is released by its name. A refusal holds at least
+        until the next interval, 0 means none. Raises StaleOffer, Overcommit where more is used than was offered,
+        DuplicateName, InvalidOption.
         """
         number, grant = self._book.get(offer)
         _check_refusal(refuse_seconds)
-        amount = grant.resources if used is None else self._amount(used)
+        if tasks is not None and used is not None:
+            raise InvalidOption("used and tasks are two ways to say the same; give one of them")
+        where = (grant.framework, grant.role, grant.agent)
+        launched = self._tasks.made(tasks or {}, where, self._now, self.space)
+        if tasks is not None:
+            amount = sum((task.resources for task in launched), Resources(space=self.space))
+        else:
+            amount = grant.resources if used is None else self._amount(used)
         if not amount <= grant.resources:
             raise Overcommit(
                 f"{amount} is more than offer {number} holds: {grant.resources}; use at most that"
@@ -414,6 +427,8 @@ class Allocator:
             *who, grant.resources - amount, refuse_seconds=refuse_seconds, unmet=unmet
         )
         self._book.close(number)
+        for task in launched:
+            self._tasks.add(task)
 
     @_verb
     def decline(self, offer: Offer | int, *, refuse_seconds: float = 5.0) -> None:
@@ -435,17 +450,65 @@ class Allocator:
 
     @_verb
     def release(
-        self, framework: str, agent: str, resources: ResourcesLike, *, role: str | None = None
+        self,
+        framework: str | None = None,
+        agent: str | None = None,
+        resources: ResourcesLike | None = None,
+        *,
+        role: str | None = None,
+        task: str | None = None,
     ) -> None:
-        """Work ended and gives back what it used; nothing happens if agent or framework are gone; O(resources).
+        """Work ended and gives back what it used: a ``task``, or an amount of a framework on an agent; O(resources).
 
-        ``role`` may be left out where the framework has one. Raises Overcommit where it holds less than that.
+        Of an amount ``role`` may be left out where the framework has one; nothing happens if agent or framework are
+        gone. Raises UnknownName for a task that does not run, Overcommit where the framework holds less than the amount
+        beside its named tasks there, InvalidOption.
         """
+        if task is not None:
+            if not framework is agent is resources is role is None:
+                raise InvalidOption(f"release(task={task!r}) says it all; give nothing beside it")
+            ended = self._tasks[task]
+            self._plugin.recover_resources(
+                ended.framework, ended.agent, ended.role, ended.resources, allocated=True
+            )
+            self._tasks.remove(ended)
+            return
+        if framework is None or agent is None or resources is None:
+            raise InvalidOption("say what ended: framework, agent and resources, or task=")
         if framework not in self._roles:
             return
-        self._plugin.recover_resources(
-            framework, agent, self._role(framework, role), self._amount(resources), allocated=True
-        )
+        role, amount = self._role(framework, role), self._amount(resources)
+        where = (framework, role, agent)
+        if self._tasks.at(where):
+            self._check_unnamed(where, amount)
+        self._plugin.recover_resources(framework, agent, role, amount, allocated=True)
+
+    @_verb
+    def adopt_task(
+        self,
+        name: str,
+        framework: str,
+        agent: str,
+        spec: TaskSpec,
+        *,
+        role: str | None = None,
+        started: float | None = None,
+    ) -> None:
+        """A part of what the framework holds there is this task: for a new master that learns what runs; O(holdings).
+
+        ``started`` is when it began (default: now). Raises UnknownName, DuplicateName, InvalidOption, Overcommit where
+        the framework holds less beside its named tasks there.
+        """
+        role = self._role(framework, role)
+        began = self._now if started is None else started
+        if isinstance(began, bool) or not isinstance(began, (int, float)) or not began <= self._now:
+            raise InvalidOption(
+                f"started of task {name!r} is {started!r}; it is in seconds, and not after {self._now}"
+            )
+        where = (framework, role, agent)
+        (task,) = self._tasks.made({name: spec}, where, float(began), self.space)
+        self._check_unnamed(where, task.resources)
+        self._tasks.add(task)
 
     # -- fail-over
 
@@ -525,6 +588,15 @@ class Allocator:
         """Agent, role, amount and whether it is used (else offered) of all it has; O(of them). Raises UnknownName."""
         return list(self._plugin.holdings(framework))
 
+    def tasks(self, framework: str | None = None, agent: str | None = None) -> list[Task]:
+        """The named tasks that run, of the framework and on the agent if given, in order of their start; O(tasks)."""
+        found = [
+            task
+            for task in self._tasks
+            if framework in (None, task.framework) and agent in (None, task.agent)
+        ]
+        return sorted(found, key=lambda task: task.started)
+
     def why(self, framework: str) -> Why:
         """Why it sees the offers it sees: its shares, who is ahead, what keeps each agent from it.
 
@@ -554,6 +626,9 @@ class Allocator:
         }
         if offered != noted:
             raise InvariantBroken(f"open offers hold {offered}, the ledger notes {noted}")
+        for where in {(task.framework, task.role, task.agent) for task in self._tasks}:
+            if not self._tasks.amount(where, self.space) <= self._held(where):
+                raise InvariantBroken(f"the tasks of {where} use more than {self._held(where)}")
 
     # -- inside
 
@@ -574,6 +649,25 @@ class Allocator:
         if role not in roles:
             raise UnknownName(f"role of framework {framework!r}:", role, roles)
         return role
+
+    def _held(self, where: Holding) -> Resources:
+        framework, role, agent = where
+        found = [
+            amount
+            for place, its, amount, held in self._plugin.holdings(framework)
+            if held and (place, its) == (agent, role)
+        ]
+        return found[0] if found else Resources(space=self.space)
+
+    def _check_unnamed(self, where: Holding, amount: Resources) -> None:
+        """What tasks use is given back by their names alone."""
+        held, tasks = self._held(where), self._tasks.amount(where, self.space)
+        if not tasks + amount <= held:
+            framework, role, agent = where
+            raise Overcommit(
+                f"framework {framework!r} holds {held or 'nothing'} on agent {agent!r} for role {role!r}, "
+                f"{tasks or 'nothing'} of it in named tasks; {amount} is more than the rest: release tasks by name"
+            )
 
     def _rescind(
         self, *, agent: str | None = None, framework: str | None = None, role: str | None = None

@@ -18,6 +18,7 @@ from drf.constraints import OfferConstraints
 from drf.errors import DRFError, InputError, InvalidOption
 from drf.offers import Decisions, Offer
 from drf.resources import Resources, Shape
+from drf.tasks import TaskSpec
 from drf.units import ResourceSpace
 
 VERSION = 1
@@ -28,6 +29,7 @@ VERBS = (
     "activate_framework",
     "add_agent",
     "add_framework",
+    "adopt_task",
     "advance",
     "answer_inverse_offer",
     "deactivate_agent",
@@ -117,6 +119,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Shape):
         where = [[name, sorted(values)] for name, values in value.where]
         return {"$shape": [value.resources.to_json(), where]}
+    if isinstance(value, TaskSpec):
+        return {"$task": [_plain(entry) for entry in value]}
     if isinstance(value, Offer):
         return value.id
     if isinstance(value, OfferConstraints):
@@ -141,6 +145,8 @@ def _rich(value: Any, space: ResourceSpace) -> Any:
                 Resources.from_json(amount, space=space),
                 tuple((name, frozenset(values)) for name, values in where),
             )
+        if "$task" in value:
+            return TaskSpec(*(_rich(entry, space) for entry in value["$task"]))
         return {key: _rich(entry, space) for key, entry in value.items()}
     if isinstance(value, list):
         return [_rich(entry, space) for entry in value]
@@ -297,23 +303,34 @@ def _answer(found: Replay, verb: str, number: int, used: Any = None, **kwargs: A
         found.left_out += 1
         return
     refusal = {k: v for k, v in kwargs.items() if k == "refuse_seconds"}
-    used = kwargs.get("used", used)
+    used, tasks = kwargs.get("used", used), kwargs.get("tasks")
     if verb == "decline":
         allocator.decline(mine[0], **refusal)
         return
-    if used is None:
+    if used is None and tasks is None:
         allocator.accept(mine[0], **refusal)
         return
-    amount = Resources(used, space=allocator.space)
+    parts = [used] if tasks is None else [spec.resources for spec in tasks.values()]
+    amount = Resources(space=allocator.space)
+    for part in parts:
+        amount = amount + Resources(part, space=allocator.space)
     for offer in mine:
         if amount <= offer.resources:
-            allocator.accept(offer, amount, **refusal)
+            allocator.accept(offer, used, tasks=tasks, **refusal)
             return
     allocator.decline(mine[0], **refusal)
 
 
-def _release(found: Replay, framework: str, agent: str, resources: Any, **kwargs: Any) -> None:
+def _release(
+    found: Replay, framework: str = "", agent: str = "", resources: Any = (), **kwargs: Any
+) -> None:
     allocator = found.allocator
+    if "task" in kwargs:
+        if any(task.name == kwargs["task"] for task in allocator.tasks()):
+            allocator.release(task=kwargs["task"])
+        else:
+            found.left_out += 1
+        return
     amount = Resources(resources, space=allocator.space)
     for place, role, held, running in allocator.holdings(framework):
         if running and amount <= held and kwargs.get("role") in (None, role):

@@ -16,6 +16,7 @@ from drf.errors import InputError, InvalidOption, Overcommit
 from drf.journal import VERBS, JournaledAllocator, replay
 from drf.policies.fifo import FIFO
 from drf.resources import Resources, ResourceSpace, Shape
+from drf.tasks import TaskSpec
 
 
 def busy(lines: list[str], **options: object) -> JournaledAllocator:
@@ -47,6 +48,9 @@ def busy(lines: list[str], **options: object) -> JournaledAllocator:
     for agent, role, amount, running in a.holdings("f"):
         if running:
             a.release("f", agent, amount, role=role)
+    a.add_agent("m4", "cpus:1", used={"f": {"ads": "cpus:1"}})
+    a.adopt_task("t", "f", "m4", TaskSpec("cpus:1", duration=9.0))
+    a.release(task="t")
     a.request("f", Shape.of("cpus:1", where={"rack": ["r1", "r2"]}), 3, since=[0.5, 1.0, 2.0])
     a.suppress("g", ["web"])
     a.run()
