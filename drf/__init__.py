@@ -2,6 +2,7 @@
 
 from drf._backend import Backend, backend
 from drf._version import __version__
+from drf.affinity import Affinity
 from drf.allocator import Allocator
 from drf.division import Division, allocate
 from drf.errors import DRFError
@@ -12,6 +13,7 @@ from drf.sorter import Sorter
 from drf.tasks import Task, TaskSpec
 
 __all__ = [
+    "Affinity",
     "Allocator",
     "Backend",
     "DRFError",

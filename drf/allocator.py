@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from drf.affinity import Affinity
 from drf.constraints import OfferConstraints
 from drf.errors import (
     InvalidName,
@@ -21,7 +22,8 @@ from drf.errors import (
     UnknownName,
 )
 from drf.explain import Why
-from drf.hierarchical import HierarchicalAllocator
+from drf.filters import FREED
+from drf.hierarchical import LONGEST_REFUSAL, HierarchicalAllocator
 from drf.offers import Decisions, Offer, OfferBook
 from drf.plugins import AllocatorPlugin, Grant, Policy, Unavailability
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
@@ -46,6 +48,7 @@ OPTIONS = frozenset(
         "filter_gpus",
         "master_region",
         "capable",
+        "backoff",
     }
 )
 """Options that are handed to the built-in allocator."""
@@ -90,7 +93,9 @@ class Allocator:
     ``"event"`` makes whatever frees an agent or asks for it a candidate of the next `run`, ``"interval"`` only what
     does so in Mesos. ``offer``: ``"agent"`` (all that is free there) or ``"demand"`` (what the shapes given to
     `request` can use, so that an agent is shared within one run). ``agent_order``: ``"random"`` (seeded), ``"id"``,
-    ``"pack"`` (agents with the least free first, so that large holes stay) or ``"spread"``. ``min_allocatable``: a
+    ``"pack"`` (agents with the least free first, so that large holes stay), ``"spread"``, or a function that scores an
+    `AgentView`, highest first. ``backoff``: seconds; so long at most is one kept waiting that declines, run after run,
+    all it is offered (default 300, 0 for not at all). ``min_allocatable``: a
     list of amounts of which an offer must reach one; default: anything is offered to anybody. ``exclude``: resources
     that do not count for shares. ``quota``: ``"tree"`` binds all below a role, ``"mesos"`` as Mesos does.
     ``filter_gpus``, ``master_region``: which agents frameworks need capabilities for; ``capable``: whether one that
@@ -224,16 +229,19 @@ class Allocator:
         | Mapping[str, Sequence[ResourcesLike]]
         | None = None,
         constraints: OfferConstraints | Mapping[str, Any] | None = None,
+        affinity: Affinity | Mapping[str, Any] | None = None,
         used: UsageLike | None = None,
     ) -> None:
         """A new framework, in one or more roles; O(roles).
 
         ``capabilities`` are Mesos's names (default: all of them). ``min_allocatable`` replaces the allocator's for this
         framework, in all its roles or by role; an empty list means anything. ``constraints`` keep agents from it by
-        their attributes (see `drf.constraints`). ``used`` says what it runs already, by agent and role. Raises
-        DuplicateName, InvalidName, UnknownName, InvalidOption.
+        their attributes (see `drf.constraints`), ``affinity`` by what is there (see `drf.Affinity`). ``used``
+        says what it runs already, by agent and role. Raises DuplicateName, InvalidName, UnknownName, InvalidOption.
         """
-        terms = self._terms(name, roles, suppressed, capabilities, min_allocatable, constraints)
+        terms = self._terms(
+            name, roles, suppressed, capabilities, min_allocatable, constraints, affinity
+        )
         self._plugin.add_framework(
             _check("framework", name),
             roles,
@@ -254,9 +262,12 @@ class Allocator:
         | Mapping[str, Sequence[ResourcesLike]]
         | None = None,
         constraints: OfferConstraints | Mapping[str, Any] | None = None,
+        affinity: Affinity | Mapping[str, Any] | None = None,
     ) -> None:
         """Replace all of these; offers of roles that it leaves are rescinded; O(roles). Raises as `add_framework`."""
-        terms = self._terms(name, roles, suppressed, capabilities, min_allocatable, constraints)
+        terms = self._terms(
+            name, roles, suppressed, capabilities, min_allocatable, constraints, affinity
+        )
         old = self._known(name)
         self._plugin.update_framework(
             name,
@@ -394,16 +405,16 @@ class Allocator:
         used: ResourcesLike | None = None,
         *,
         tasks: Mapping[str, TaskSpec] | None = None,
-        refuse_seconds: float = 5.0,
+        refuse_seconds: float | None = None,
+        until: ResourcesLike | None = None,
     ) -> None:
-        """Use all of the offer, or a part: the rest returns, refused for so many seconds; O(resources + tasks).
+        """Use all of the offer, or a part: the rest returns, refused as `decline` has it; O(resources + tasks).
 
-        ``tasks`` names what is launched, in place of ``used``; each is released by its name. A refusal holds at least
-        until the next interval, 0 means none. Raises StaleOffer, Overcommit where more is used than was offered,
-        DuplicateName, InvalidOption.
+        ``tasks`` names what is launched, in place of ``used``; each is released by its name. Raises
+        StaleOffer, Overcommit where more is used than was offered, DuplicateName, InvalidOption.
         """
         number, grant = self._book.get(offer)
-        _check_refusal(refuse_seconds)
+        refusal = self._refusal(refuse_seconds, until)
         if tasks is not None and used is not None:
             raise InvalidOption("used and tasks are two ways to say the same; give one of them")
         where = (grant.framework, grant.role, grant.agent)
@@ -423,29 +434,38 @@ class Allocator:
         served, unmet = _split(grant.tasks, amount) if grant.tasks else ((), ())
         who = (grant.framework, grant.agent, grant.role)
         self._plugin.transition_offered_to_allocated(*who, amount, served=served)
-        self._plugin.recover_resources(
-            *who, grant.resources - amount, refuse_seconds=refuse_seconds, unmet=unmet
-        )
+        self._plugin.recover_resources(*who, grant.resources - amount, unmet=unmet, **refusal)
         self._book.close(number)
         for task in launched:
             self._tasks.add(task)
 
     @_verb
-    def decline(self, offer: Offer | int, *, refuse_seconds: float = 5.0) -> None:
-        """Return the offer and refuse as much of that agent for so many seconds (0: not at all); O(resources).
+    def decline(
+        self,
+        offer: Offer | int,
+        *,
+        refuse_seconds: float | None = None,
+        refuse: ResourcesLike | None = None,
+        until: ResourcesLike | None = None,
+    ) -> None:
+        """Return the offer and refuse as much of that agent for a while; O(resources).
 
-        Raises StaleOffer, InvalidOption.
+        ``refuse_seconds``: for how long (default: 5, with ``until`` without end); it holds at least until the next
+        interval, 0 means no refusal. ``refuse``: what of the offer is refused (default: all). ``until`` ends the
+        refusal on an event: ``"freed"``: something that runs on the agent has ended; an amount: more than that is free
+        there. Raises StaleOffer, InvalidOption, Overcommit where more is refused than was offered.
         """
         number, grant = self._book.get(offer)
-        _check_refusal(refuse_seconds)
-        self._plugin.recover_resources(
-            grant.framework,
-            grant.agent,
-            grant.role,
-            grant.resources,
-            refuse_seconds=refuse_seconds,
-            unmet=grant.tasks,
-        )
+        refusal = self._refusal(refuse_seconds, until)
+        refused = grant.resources if refuse is None else self._amount(refuse)
+        if not refused <= grant.resources:
+            raise Overcommit(
+                f"{refused} is more than offer {number} holds: {grant.resources}; refuse at most that"
+            )
+        who = (grant.framework, grant.agent, grant.role)
+        self._plugin.recover_resources(*who, refused, unmet=grant.tasks, **refusal)
+        if refuse is not None:
+            self._plugin.recover_resources(*who, grant.resources - refused)
         self._book.close(number)
 
     @_verb
@@ -650,6 +670,21 @@ class Allocator:
             raise UnknownName(f"role of framework {framework!r}:", role, roles)
         return role
 
+    def _refusal(self, seconds: float | None, until: ResourcesLike | None) -> dict[str, Any]:
+        """How long a refusal lasts, and on which event it ends, checked and as the plug-in takes it."""
+        if seconds is None:
+            seconds = 5.0 if until is None else LONGEST_REFUSAL
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+            raise InvalidOption(
+                f"refuse_seconds is {seconds!r}; it is 0 (no refusal) or more, in seconds"
+            )
+        if until is None:
+            return {"refuse_seconds": seconds}
+        event = until if until == FREED else self._amount(until)
+        if not event:
+            raise InvalidOption(f"until is {until!r}; give {FREED!r} or an amount above 0")
+        return {"refuse_seconds": seconds, "until": event}
+
     def _held(self, where: Holding) -> Resources:
         framework, role, agent = where
         found = [
@@ -702,17 +737,20 @@ class Allocator:
         capabilities: Sequence[str] | None,
         min_allocatable: Sequence[ResourcesLike] | Mapping[str, Sequence[ResourcesLike]] | None,
         constraints: OfferConstraints | Mapping[str, Any] | None,
+        affinity: Affinity | Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         """On what terms a framework takes part, checked and as the plug-in takes them."""
         _check_list(f"roles of framework {name!r}", roles)
         _check_list(f"suppressed roles of framework {name!r}", suppressed)
         _check_list(f"capabilities of framework {name!r}", capabilities)
-        return {
+        terms = {
             "suppressed": suppressed,
             "capabilities": capabilities,
             "min_allocatable": self._minimums(roles, min_allocatable),
             "constraints": _constraints(constraints, roles),
         }
+        sought = Affinity.of(affinity)
+        return terms if sought is None else {**terms, "affinity": sought}
 
     def _minimums(
         self,
@@ -795,11 +833,6 @@ def _of_roles(what: str, named: Iterable[str], roles: Sequence[str]) -> None:
     for role in named:
         if role not in roles:
             raise UnknownName(f"role in {what}:", role, roles)
-
-
-def _check_refusal(seconds: float) -> None:
-    if not isinstance(seconds, (int, float)) or not seconds >= 0:
-        raise InvalidOption(f"refuse_seconds is {seconds!r}; it is 0 (no refusal) or more")
 
 
 Tasks = tuple[tuple[Shape, int], ...]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from drf.company import Company
 from drf.explain import Obstacle
-from drf.filters import Refusals, is_allocatable
+from drf.filters import Refusals, is_allocatable, kinds
 from drf.frameworks import Framework
 from drf.ledger import Agent, Ledger
 from drf.plugins import Grant
@@ -19,7 +20,7 @@ from drf.quota import Arrange, Budget, regular_scalar, shrink
 from drf.ranking import Ranking
 from drf.requests import Ask, Requests
 from drf.resources import Resources, Shape
-from drf.roles import Quantities, RoleTree
+from drf.roles import Quantities, RoleTree, less
 from drf.tags import Tag
 
 Cut = dict[tuple[str, str], tuple[Resources, dict[Shape, int]]]
@@ -36,11 +37,13 @@ class Cycle:
         refusals: Refusals,
         requests: Requests,
         frameworks: dict[str, Framework],
+        company: Company,
         *,
         minimum: Sequence[Resources],
         filter_gpus: bool,
         region: str | None,
         arrange: Arrange,
+        mesos: bool,
     ) -> None:
         self._ledger = ledger
         self._ranking = ranking
@@ -48,6 +51,8 @@ class Cycle:
         self._refusals = refusals
         self._requests = requests
         self._frameworks = frameworks
+        self._company = company
+        self._mesos = mesos
         self._minimum = minimum
         self._filter_gpus = filter_gpus
         self._region = region
@@ -114,8 +119,10 @@ class Cycle:
                 extra = self._allowed(budget, role, counted.minus(part), given)
                 others = found.split(lambda n, tag, scalar, r=role: _beside(r, tag, scalar))  # type: ignore[misc]
                 offer = part + others + extra
-                if not self._passes(framework, role, agent, offer):
+                passing = self._passing(framework, role, agent, offer)
+                if passing is None or less(given, passing.quantities()):
                     continue
+                offer = passing
                 self._commit(framework.name, role, agent, offer, grants, shown)
                 budget.give(role, given, extra.quantities())
                 unsatisfied = budget.unsatisfied(role)
@@ -135,16 +142,16 @@ class Cycle:
             if not agent.free:
                 return
             for framework, found in self._willing(role, agent, shown):
-                offer, extra = found, None
+                most = found
                 if budget is not None:
                     counted = found.split(regular_scalar)
-                    extra = self._allowed(budget, role, counted)
-                    offer = found.minus(counted) + extra
-                if not self._passes(framework, role, agent, offer):
+                    most = found.minus(counted) + self._allowed(budget, role, counted)
+                offer = self._passing(framework, role, agent, most)
+                if offer is None:
                     continue
                 self._commit(framework.name, role, agent, offer, grants, shown)
-                if budget is not None and extra is not None:
-                    budget.give(role, {}, extra.quantities())
+                if budget is not None:
+                    budget.give(role, {}, offer.split(regular_scalar).quantities())
 
     def _willing(
         self, role: str, agent: Agent, shown: dict[str, Resources]
@@ -152,7 +159,7 @@ class Cycle:
         """Frameworks of the role in order, with what each can take of what is free by then, until nothing is."""
         for name in self._ranking.frameworks(role).sort():
             framework = self._frameworks[name]
-            if framework.excludes(role, agent):
+            if framework.excludes(role, agent) or self._is_kept_off(framework, agent):
                 continue
             free = self._for_role(agent, role, shown)
             if not free:
@@ -196,18 +203,38 @@ class Cycle:
         )
         return framework.regions or not remote
 
+    def _is_kept_off(self, framework: Framework, agent: Agent) -> bool:
+        """Whether by somebody's affinity."""
+        return bool(self._company) and self._company.obstacle(framework.name, agent) is not None
+
     def _least(self, framework: Framework, role: str) -> Sequence[Resources]:
         own = framework.min_allocatable
         if own is None or role not in own:
             return self._minimum
         return own[role]
 
-    def _passes(self, framework: Framework, role: str, agent: Agent, offer: Resources) -> bool:
-        if not is_allocatable(offer, self._least(framework, role)):
-            return False
-        if not agent.serves(role):
-            return False
-        return self._refusals.blocks(framework.name, role, agent.name, offer) is None
+    def _passing(
+        self, framework: Framework, role: str, agent: Agent, offer: Resources
+    ) -> Resources | None:
+        """What of the offer is made: nothing that is refused, too little, or of no use to it."""
+        least = self._least(framework, role)
+        if not is_allocatable(offer, least) or not agent.serves(role):
+            return None
+        passing = self._refusals.passing(
+            framework.name, role, agent.name, offer, apart=not self._mesos
+        )
+        if passing is None or (passing is not offer and not is_allocatable(passing, least)):
+            return None
+        return passing if self._is_useful(framework, role, agent, passing) else None
+
+    def _is_useful(self, framework: Framework, role: str, agent: Agent, offer: Resources) -> bool:
+        """Whether a task fits that the framework waits for, if it ever said what it waits for; O(shapes)."""
+        queue = None if self._mesos else self._requests.get(framework.name, role)
+        return queue is None or any(
+            ask.shape.fits_attributes(agent.texts)
+            and framework.carve(role, offer, ask.shape) is not None
+            for ask in queue.unmet(0)
+        )
 
     def _commit(
         self,
@@ -226,6 +253,7 @@ class Cycle:
 
     def _give(self, framework: str, role: str, agent: Agent, amount: Resources) -> None:
         """It is offered so much: in the ledger, the orders and the tree of roles."""
+        self._refusals.passed(framework, role, agent.name)
         self._ledger.offer((framework, role), agent.name, amount)
         self._ranking.allocated(framework, role, agent.name, amount)
         self._roles.moved(agent.name, role, amount, 1, held=False)
@@ -248,6 +276,9 @@ class Cycle:
                 zone=agent.zone,
             )
             return Obstacle("constraint", str(why))
+        company = self._company.obstacle(framework.name, agent)
+        if company is not None:
+            return Obstacle("affinity", company)
         if not agent.free:
             return Obstacle("nothing free", "all that it has is offered or held")
         free = agent.free.allocatable_to(role)
@@ -277,10 +308,24 @@ class Cycle:
                 return Obstacle("headroom", "what is free is kept for guarantees of other roles")
         if not is_allocatable(offer, self._least(framework, role)):
             return Obstacle("too small", f"{offer or 'nothing'} reaches no minimum offer")
-        refusal = self._refusals.blocks(framework.name, role, agent.name, offer)
-        if refusal is not None:
-            return Obstacle("refused", f"it refused {refusal.amount} there", refusal.deadline)
+        passing = self._refusals.passing(
+            framework.name, role, agent.name, offer, apart=not self._mesos
+        )
+        if passing is None:
+            return self._refused(framework, role, agent, offer)
+        if not is_allocatable(passing, self._least(framework, role)):
+            return self._refused(framework, role, agent, offer.minus(passing))
+        if not self._is_useful(framework, role, agent, passing):
+            return Obstacle("request", f"no task that it waits for fits into {passing}")
         return None
+
+    def _refused(self, framework: Framework, role: str, agent: Agent, offer: Resources) -> Obstacle:
+        """By which refusal the offer, or its first refused part, is kept from it."""
+        for part in (offer, *kinds(offer)):
+            refusal = self._refusals.blocks(framework.name, role, agent.name, part)
+            if refusal is not None:
+                return Obstacle("refused", str(refusal), refusal.deadline)
+        raise AssertionError("a refusal kept the offer away, and is gone")
 
     def _task_obstacle(
         self, framework: Framework, role: str, agent: Agent, budget: Budget | None
@@ -303,7 +348,7 @@ class Cycle:
                 return None
             refused = refused or refusal
         if refused is not None:
-            return Obstacle("refused", f"it refused {refused.amount} there", refused.deadline)
+            return Obstacle("refused", str(refused), refused.deadline)
         if limited:
             return Obstacle(
                 "quota", "a limit, or what is kept for guarantees, leaves no room for a task"
@@ -384,7 +429,7 @@ class Cycle:
             return None
         key = (name, role, agent.name)
         growth, seen = self._unfit.get(key, (-1, 0))
-        if growth != agent.growth or budget is not None:
+        if growth != agent.growth or budget is not None or self._company:
             seen = 0
         refused = False
         if seen < queue.seq:
@@ -412,6 +457,7 @@ class Cycle:
     def _is_willing(self, framework: Framework, role: str, agent: Agent) -> bool:
         return (
             not framework.excludes(role, agent)
+            and not self._is_kept_off(framework, agent)
             and self._is_capable(framework, agent)
             and agent.serves(role)
         )
@@ -422,25 +468,7 @@ class Cycle:
         """What one task would get: from its role's reservations first, then from what is unreserved."""
         if not shape.fits_attributes(agent.texts):
             return None
-        if agent.free.is_plain:
-            return shape.resources if shape.resources <= agent.free else None
-        free = agent.free.allocatable_to(role).split(
-            lambda name, tag, scalar: framework.takes(tag) and not tag.shared and not tag.fixed
-        )
-        others = shape.resources.minus(shape.resources.scalars)
-        if not others <= free:
-            return None
-        left = dict(shape.resources.units)
-        taken = []
-        for item in sorted(free.objects(), key=lambda i: (not i.tag.reservations, i.tag.revocable)):
-            want = left.get(item.name, 0)
-            if isinstance(item.value, int) and want:
-                got = min(item.value, want)
-                left[item.name] = want - got
-                taken.append(item._replace(value=got))
-        if any(left.values()):
-            return None
-        return Resources.of_items(taken, space=free.space) + others
+        return framework.carve(role, agent.free, shape)
 
     def _within(self, budget: Budget, role: str, amount: Resources, lacking: bool) -> bool:
         """Whether limits, and the headroom of others' guarantees, allow the task."""

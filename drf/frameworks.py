@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from drf.constraints import OfferConstraints
 from drf.ledger import Agent
-from drf.resources import Resources
+from drf.resources import Resources, Shape
 from drf.tags import Tag
 
 CAPABILITIES = frozenset(
@@ -81,6 +81,31 @@ class Framework:
         if amount.is_plain or self.takes_all:
             return amount
         return amount.split(lambda name, tag, scalar: self.takes(tag))
+
+    def carve(self, role: str, room: Resources, shape: Shape) -> Resources | None:
+        """What a task gets out of the room: from its role's reservations first, then from what is unreserved.
+
+        None if it does not fit; O(objects log objects).
+        """
+        if room.is_plain:
+            return shape.resources if shape.resources <= room else None
+        free = room.allocatable_to(role).split(
+            lambda name, tag, scalar: self.takes(tag) and not tag.shared and not tag.fixed
+        )
+        others = shape.resources.minus(shape.resources.scalars)
+        if not others <= free:
+            return None
+        left = dict(shape.resources.units)
+        taken = []
+        for item in sorted(free.objects(), key=lambda i: (not i.tag.reservations, i.tag.revocable)):
+            want = left.get(item.name, 0)
+            if isinstance(item.value, int) and want:
+                got = min(item.value, want)
+                left[item.name] = want - got
+                taken.append(item._replace(value=got))
+        if any(left.values()):
+            return None
+        return Resources.of_items(taken, space=free.space) + others
 
     def excludes(self, role: str, agent: Agent) -> bool:
         """Whether its constraints for the role keep the agent from it."""

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from drf import audit
 from drf._random import SplitMix64
+from drf.affinity import Affinity
+from drf.backoff import Backoff
+from drf.company import Company
 from drf.constraints import OfferConstraints
 from drf.cycle import Cycle
 from drf.errors import (
@@ -20,19 +23,22 @@ from drf.errors import (
     InvalidOption,
     InvalidQuantity,
     Overcommit,
+    PluginError,
     UnknownName,
 )
 from drf.explain import Ahead, Obstacle, Standing, Why
-from drf.filters import Refusal, Refusals
+from drf.filters import Event, Refusal, Refusals
 from drf.frameworks import CAPABILITIES, Framework
 from drf.ledger import Agent, Ledger
 from drf.maintenance import Maintenance
 from drf.plugins import (
+    AgentView,
     Conversions,
     Minimums,
     Outcome,
     Policy,
     Quota,
+    Scorer,
     Tasks,
     Unavailability,
     Usage,
@@ -52,6 +58,9 @@ from drf.values import Item
 LONGEST_REFUSAL = 365 * 24 * 3600.0
 """Seconds; a longer refusal ends then (as in Mesos)."""
 
+LONGEST_BACKOFF = 300.0
+"""Seconds; so long at most is one kept waiting that declines all it is offered."""
+
 DEFAULT_REFUSAL = 5.0
 """Seconds; what a negative refusal means in Mesos."""
 
@@ -60,6 +69,9 @@ RECOVERY_PART = 0.8
 
 RECOVERY_SECONDS = 600.0
 """And after so long in any case."""
+
+AGENT_ORDERS = ("random", "id", "pack", "spread")
+"""In which order agents are visited, beside a scorer's."""
 
 TICK, RECOVERED = "tick", "recovered"
 
@@ -77,6 +89,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "filter_gpus": True,
         "min_allocatable": ({"cpus": 0.01}, {"mem": 32}),
         "capable": False,
+        "backoff": 0.0,
     },
 }
 """What ``like=`` sets, each by the defaults of that system."""
@@ -89,8 +102,9 @@ class HierarchicalAllocator:
     as soon as something on it may fit that did not; ``"interval"`` only where Mesos does (new or activated framework,
     revive, new or changed agent), the rest waits for the interval. ``offer``: ``"agent"`` offers all that is free on an
     agent, ``"demand"`` what the requested shapes can use. ``agent_order``: ``"random"``, ``"id"``, ``"pack"`` (least
-    free first) or ``"spread"`` (most free first), ties by name. ``min_allocatable``: amounts of which one must be
-    reached, none: anything is offered. ``exclude``: resources that do not count for shares. ``quota``: ``"tree"`` or
+    free first), ``"spread"`` (most free first), or a function of an `AgentView` (highest first), ties by name.
+    ``backoff``: the longest that one is kept waiting who declines all it is offered, 0 for not at all.
+    ``min_allocatable``: amounts of which one must be reached, none: anything is offered. ``exclude``: resources that do not count for shares. ``quota``: ``"tree"`` or
     ``"mesos"`` (see `drf.quota`). ``filter_gpus`` hides agents with gpus from frameworks without GPU_RESOURCES,
     ``master_region`` agents of other regions from those without REGION_AWARE. ``shrink_order``: in which order objects
     of one name are cut, ``"random"`` or ``"sorted"``. ``capable``: whether a framework that names no capabilities has
@@ -105,7 +119,7 @@ class HierarchicalAllocator:
         interval: float | None = 1.0,
         react: str | None = None,
         offer: str = "agent",
-        agent_order: str = "random",
+        agent_order: str | Scorer = "random",
         shrink_order: str = "random",
         min_allocatable: Sequence[Any] | None = None,
         exclude: Iterable[str] = (),
@@ -113,6 +127,7 @@ class HierarchicalAllocator:
         filter_gpus: bool | None = None,
         master_region: str | None = None,
         capable: bool | None = None,
+        backoff: float | None = None,
         space: ResourceSpace | None = None,
         seed: int = 0,
     ) -> None:
@@ -126,15 +141,22 @@ class HierarchicalAllocator:
         if filter_gpus is None:
             filter_gpus = bool(preset.get("filter_gpus", False))
         self._capable = capable if capable is not None else bool(preset.get("capable", True))
+        if backoff is None:
+            backoff = float(preset.get("backoff", LONGEST_BACKOFF))
+        if isinstance(backoff, bool) or not 0 <= backoff < math.inf:
+            raise InvalidOption(f"backoff is {backoff!r}; it is a number of seconds, 0 for none")
         for name, value, allowed in (
             ("react", react, ("event", "interval")),
             ("offer", offer, ("agent", "demand")),
-            ("agent_order", agent_order, ("random", "id", "pack", "spread")),
             ("shrink_order", shrink_order, ("random", "sorted")),
             ("quota", quota, ("tree", "mesos")),
         ):
             if value not in allowed:
                 raise InvalidOption(f"{name} is {value!r}; it is one of {', '.join(allowed)}")
+        if not callable(agent_order) and agent_order not in AGENT_ORDERS:
+            raise InvalidOption(
+                f"agent_order is {agent_order!r}; it is one of {', '.join(AGENT_ORDERS)}, or a function"
+            )
         if interval is not None and not 0 < interval < math.inf:
             raise InvalidOption(
                 f"interval is {interval!r}; it is a number of seconds above 0, or None"
@@ -159,6 +181,8 @@ class HierarchicalAllocator:
         )
         self._refusals = Refusals()
         self._requests = Requests()
+        self._company = Company(self._ledger)
+        self._backoff = Backoff(interval or 1.0, backoff) if backoff else None
         self._maintenance = Maintenance(self._ledger)
         self._frameworks: dict[str, Framework] = {}
         self._quantities: dict[str, int] = {}
@@ -169,10 +193,12 @@ class HierarchicalAllocator:
             self._refusals,
             self._requests,
             self._frameworks,
+            self._company,
             minimum=tuple(Resources(least, space=self.space) for least in min_allocatable),
             filter_gpus=filter_gpus,
             region=master_region,
             arrange=sorted_items if shrink_order == "sorted" else self._shuffled_items,
+            mesos=like == "mesos",
         )
         self._whitelist: frozenset[str] | None = None
         self._reported: dict[str, int] = {}  # all usage ever reported: it need not fit into totals
@@ -327,6 +353,7 @@ class HierarchicalAllocator:
         suppressed: Sequence[str] = (),
         min_allocatable: Minimums | None = None,
         constraints: OfferConstraints | None = None,
+        affinity: Affinity | None = None,
         used: Usage | None = None,
         active: bool = True,
     ) -> None:
@@ -352,6 +379,7 @@ class HierarchicalAllocator:
         new.describe(known, min_allocatable, constraints)
         new.roles, new.suppressed = tuple(roles), set(suppressed)
         self._frameworks[framework] = new
+        self._company.set(framework, affinity)
         for role in roles:
             self._track(new, role)
         for agent, role, amount, _ in list(self._ledger.holdings(framework)):
@@ -370,8 +398,9 @@ class HierarchicalAllocator:
         suppressed: Sequence[str] = (),
         min_allocatable: Minimums | None = None,
         constraints: OfferConstraints | None = None,
+        affinity: Affinity | None = None,
     ) -> None:
-        """Replace its roles, suppressed roles, capabilities, minimum offers and constraints.
+        """Replace its roles, suppressed roles, capabilities, minimum offers, constraints and affinity.
 
         A role that it leaves loses its refusals, and one that is suppressed no more, too. Raises UnknownName,
         InvalidName, InvalidOption.
@@ -382,6 +411,7 @@ class HierarchicalAllocator:
         old_roles, old_suppressed = record.roles, record.suppressed
         record.describe(known, min_allocatable, constraints)
         record.roles, record.suppressed = tuple(roles), set(suppressed)
+        self._company.set(framework, affinity)
         for role in roles:
             if role not in old_roles:
                 self._track(record, role)
@@ -407,8 +437,11 @@ class HierarchicalAllocator:
         for agent, role, amount, held in list(self._ledger.holdings(framework)):
             self._ledger.give_back((framework, role), agent, amount, held=held)
             self._unaccount(framework, role, agent, amount, held=held)
+            if held:
+                self._refusals.freed(agent)
             self._react(agent)
         del self._frameworks[framework]
+        self._company.set(framework, None)
         for role in record.roles:
             self._end_refusals(framework, role)
             self._requests.drop(framework, role)
@@ -492,6 +525,8 @@ class HierarchicalAllocator:
         self._subscribed(framework, [role])
         self._same_units(shape.resources, f"request of framework {framework!r}")
         more = self._requests.set(framework, role, shape, since)
+        if more and self._backoff is not None:
+            self._backoff.forget(framework, role)
         self._cycle.tell_waiting(framework, role)
         if more and self._eager:
             self._trigger()
@@ -506,13 +541,15 @@ class HierarchicalAllocator:
         resources: Resources,
         *,
         refuse_seconds: float | None = None,
+        until: Event | None = None,
         allocated: bool = False,
         unmet: Tasks = (),
     ) -> None:
         """An offer, or a part of it, or what ran, comes back; the framework may refuse as much for a while.
 
-        Nothing happens where framework or agent are gone. Raises Overcommit where less than that is out,
-        InvalidOption for a duration below 0 (Mesos takes it as 5 s).
+        ``until`` is an event that ends the refusal before its time (see `drf.filters.Refusal`). Nothing happens where
+        framework or agent are gone. Raises Overcommit where less than that is out, InvalidOption for a duration below 0
+        (Mesos takes it as 5 s).
         """
         seconds = self._refusal(refuse_seconds)
         if framework not in self._frameworks or agent not in self._ledger.agents:
@@ -523,6 +560,8 @@ class HierarchicalAllocator:
             )
             self._ledger.give_back((framework, role), agent, resources, held=held)
             self._unaccount(framework, role, agent, resources, held=held)
+            if held:
+                self._refusals.freed(agent)
             self._react(agent)
         if unmet:
             again = self._requests.answer(framework, role, unmet, served=False)
@@ -533,9 +572,11 @@ class HierarchicalAllocator:
         # A refusal for a role that the framework has left, or while it is away, would linger, as in Mesos it does.
         record = self._frameworks[framework]
         heard = record.active and role in record.roles
+        if self._backoff is not None and refuse_seconds is not None and resources and heard:
+            seconds = max(seconds, self._backoff.declined(framework, role, self._runs))
         if seconds and resources and (heard or self._lenient):
             seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
-            refusal = Refusal(framework, role, agent, resources, self._now + seconds)
+            refusal = Refusal(framework, role, agent, resources, self._now + seconds, until)
             self._refusals.add(refusal)
             self._timers.set(refusal.deadline, refusal)
 
@@ -546,6 +587,8 @@ class HierarchicalAllocator:
         self._known(framework)
         self._ledger.keep((framework, role), agent, resources)
         self._roles.kept(role, resources)
+        if self._backoff is not None:
+            self._backoff.accepted(framework, role, self._runs)
         if served:
             self._requests.answer(framework, role, served, served=True)
             self._cycle.tell_waiting(framework, role)
@@ -700,6 +743,9 @@ class HierarchicalAllocator:
         if not held_off:
             self._all = False
             self._candidates.clear()
+            if self._eager and self._company and self._company.seeks:
+                for grant in outcome.grants:  # others may want to be near
+                    self._react(grant.agent)
         self._fire()
         return outcome
 
@@ -969,6 +1015,25 @@ class HierarchicalAllocator:
             agents.sort(key=self._room)
         elif self._agent_order == "spread":
             agents.sort(key=self._room, reverse=True)
+        elif callable(self._agent_order):
+            scores = {agent.name: self._score(self._agent_order, agent) for agent in agents}
+            agents.sort(key=lambda agent: scores[agent.name], reverse=True)
+
+    def _score(self, scorer: Scorer, agent: Agent) -> float:
+        view = AgentView(
+            agent.name,
+            agent.hostname,
+            agent.total,
+            agent.free,
+            dict(agent.attributes),
+            tuple(agent.frameworks()),
+        )
+        score = scorer(view)
+        if not isinstance(score, (int, float)) or math.isnan(score):
+            raise PluginError(
+                f"the scorer of agents gave {score!r} for agent {agent.name!r}; it must give a number"
+            )
+        return score
 
     def _room(self, agent: Agent) -> float:
         """How much is free there: its parts of the cluster's totals, added up."""
@@ -999,9 +1064,11 @@ class HierarchicalAllocator:
 
     def _react(self, agent: str) -> None:
         if self._eager:
-            self._trigger(agent)
+            self._trigger(None if self._company and self._company.spans else agent)
 
     def _end_refusals(self, framework: str, role: str) -> None:
+        if self._backoff is not None:
+            self._backoff.forget(framework, role)
         for agent in self._refusals.clear(framework, role):
             self._ledger.grow(self._ledger.agents[agent])
 
@@ -1025,6 +1092,8 @@ class HierarchicalAllocator:
         self._bounded(total.quantities(), record.total.quantities())
         old = record.total
         self._ledger.set_total(record.name, total)
+        if not total <= old:
+            self._refusals.freed(record.name)
         self._totals_changed(record.name, old, total)
 
     def _totals_changed(self, agent: str, old: Resources, new: Resources) -> None:

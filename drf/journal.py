@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from drf.affinity import Affinity
 from drf.allocator import Allocator
 from drf.constraints import OfferConstraints
 from drf.errors import DRFError, InputError, InvalidOption
@@ -123,10 +124,14 @@ def _plain(value: Any) -> Any:
         return {"$task": [_plain(entry) for entry in value]}
     if isinstance(value, Offer):
         return value.id
-    if isinstance(value, OfferConstraints):
+    if isinstance(value, (OfferConstraints, Affinity)):
         return value.to_json()
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
+    if callable(value):
+        raise InvalidOption(
+            f"{value!r} has no name; a journal needs names, to make an allocator again"
+        )
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     if isinstance(value, (list, tuple, range)):

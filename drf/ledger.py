@@ -224,6 +224,10 @@ class Ledger:
         """The agents on which the framework has something offered or held; O(agents of the framework)."""
         return list(self._places.get(framework, ()))
 
+    def is_on(self, framework: str, agent: str) -> bool:
+        """Whether the framework has something there, offered or held; O(1)."""
+        return agent in self._places.get(framework, ())
+
     def holdings(self, framework: str) -> Iterator[tuple[str, str, Resources, bool]]:
         """Agent, role, amount and whether it is held (else offered), of all the framework has."""
         for name in self.agents_of(framework):

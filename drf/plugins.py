@@ -6,11 +6,12 @@ asked for. A name may carry one argument behind a colon: ``"maxmin:gpus"``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from drf.affinity import Affinity
 from drf.constraints import OfferConstraints
 from drf.errors import InvalidOption, NotSupported, PluginError, UnknownName
 from drf.resources import Resources, ResourceSpace, Shape
@@ -132,6 +133,20 @@ class Grant(NamedTuple):
     tasks: tuple[tuple[Shape, int], ...] = ()
 
 
+class AgentView(NamedTuple):
+    """What a scorer of agents is told of one: what it has, what is free of it, and who has something there."""
+
+    name: str
+    hostname: str
+    total: Resources
+    free: Resources
+    attributes: Mapping[str, Any]
+    frameworks: tuple[str, ...]
+
+
+Scorer: TypeAlias = "Callable[[AgentView], float]"
+
+
 class InverseOffer(NamedTuple):
     """A request to a framework to leave an agent: from when on (seconds) and for how long (None: for good)."""
 
@@ -203,6 +218,7 @@ class AllocatorPlugin(Protocol):
         suppressed: Sequence[str] = (),
         min_allocatable: Minimums | None = None,
         constraints: OfferConstraints | None = None,
+        affinity: Affinity | None = None,
         used: Usage | None = None,
         active: bool = True,
     ) -> None: ...
@@ -215,6 +231,7 @@ class AllocatorPlugin(Protocol):
         suppressed: Sequence[str] = (),
         min_allocatable: Minimums | None = None,
         constraints: OfferConstraints | None = None,
+        affinity: Affinity | None = None,
     ) -> None: ...
     def remove_framework(self, framework: str) -> None: ...
     def activate_framework(self, framework: str) -> None: ...
@@ -230,6 +247,7 @@ class AllocatorPlugin(Protocol):
         resources: Resources,
         *,
         refuse_seconds: float | None = None,
+        until: Resources | str | None = None,
         allocated: bool = False,
         unmet: Tasks = (),
     ) -> None: ...
