@@ -8,11 +8,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from copy import deepcopy
+from typing import Any, ParamSpec, Self, TypeVar
 
+from drf.advice import advise
 from drf.affinity import Affinity
 from drf.constraints import OfferConstraints
 from drf.errors import (
+    DRFError,
+    InputError,
     InvalidName,
     InvalidOption,
     InvariantBroken,
@@ -21,12 +25,13 @@ from drf.errors import (
     ReentrantCall,
     UnknownName,
 )
-from drf.explain import Why
+from drf.explain import Effect, Entitlement, WhatIf, Why
 from drf.filters import FREED
 from drf.hierarchical import LONGEST_REFUSAL, HierarchicalAllocator
 from drf.offers import Decisions, Offer, OfferBook
-from drf.plugins import AllocatorPlugin, Grant, Policy, Unavailability
+from drf.plugins import AllocatorPlugin, Grant, Policy, Scorer, Unavailability, registered
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
+from drf.snapshot import moment, opened, sealed
 from drf.tasks import Holding, Task, TaskBook, TaskSpec
 
 P = ParamSpec("P")
@@ -557,6 +562,100 @@ class Allocator:
         """End the last pause. Raises InvalidOption where there is none."""
         self._plugin.resume()
 
+    @_verb
+    def snapshot(self) -> dict[str, Any]:
+        """All that decisions depend on, as plain JSON values with a checksum; O(state).
+
+        >>> import json
+        >>> a = Allocator()
+        >>> a.add_agent("m1", "cpus:8")
+        >>> a.add_framework("f")
+        >>> a.decline(a.run().offers[0], refuse_seconds=60)
+        >>> b = Allocator.restore(json.loads(json.dumps(a.snapshot())))
+        >>> print(b.why("f").standings[0].obstacles["m1"])
+        refused: it refused cpus:8 there, until 60 s
+
+        A policy is kept by its name; what a policy object knows beside that is not. Raises NotSupported where a plug-in
+        has no ``state`` and ``load``, or an attribute of an agent is nothing that JSON has.
+        """
+        return sealed(self._state())
+
+    @classmethod
+    def restore(
+        cls,
+        snapshot: Mapping[str, Any],
+        *,
+        policy: Policy | None = None,
+        scorer: Scorer | None = None,
+        plugin: AllocatorPlugin | None = None,
+    ) -> Self:
+        """The allocator that a snapshot was made of: it decides as that one would; O(state log state).
+
+        ``policy`` is the policy again where it was an object that no name stands for, ``scorer`` the function again
+        that agents were ordered by, ``plugin`` a new plug-in, made as the one then was. Raises InputError for a snapshot
+        that is of another version, altered, cut off, or does not add up; InvalidOption where policy, scorer or plug-in
+        are missing, or not those.
+        """
+        state = opened(snapshot)
+        new = cls._made(state, policy, scorer, plugin)
+        try:
+            new.check()
+        except (DRFError, *_MALFORMED) as error:
+            raise _unfit(error) from error
+        return new
+
+    def _state(self) -> dict[str, Any]:
+        plugin = self._plugin
+        if not hasattr(plugin, "state") or not hasattr(plugin, "load"):
+            raise NotSupported(
+                f"allocator plug-in {type(plugin).__name__} has no state() and load(); a snapshot needs them"
+            )
+        made: dict[str, Any] = {"plugin": type(plugin).__name__}
+        if type(plugin) is HierarchicalAllocator:
+            options = dict(plugin.options)
+            options["min_allocatable"] = [m.to_json() for m in options["min_allocatable"]]
+            options["exclude"] = sorted(options["exclude"])
+            if callable(options["agent_order"]):
+                options["agent_order"] = None  # a function is given again
+            name = plugin.policy.name
+            made |= {"policy": name, "registered": registered(plugin.policy), "options": options}
+        return {
+            "made": made,
+            "space": {"scale": self.space.scales, "default": self.space.default},
+            "offer_timeout": self._offer_timeout,
+            "now": self._now,
+            "roles": [[framework, list(roles)] for framework, roles in self._roles.items()],
+            "offers": self._book.state(),
+            "tasks": self._tasks.state(),
+            "allocator": plugin.state(),
+        }
+
+    @classmethod
+    def _made(
+        cls,
+        state: dict[str, Any],
+        policy: Policy | None,
+        scorer: Scorer | None,
+        plugin: AllocatorPlugin | None,
+    ) -> Self:
+        try:
+            new = cls.__new__(cls)
+            space = ResourceSpace(state["space"]["scale"], default=state["space"]["default"])
+            options = _options_of(state["made"], policy, scorer, plugin)
+            Allocator.__init__(
+                new, space=space, offer_timeout=state["offer_timeout"], plugin=plugin, **options
+            )
+            new._plugin.load(state["allocator"])
+            new._book.load(state["offers"], space)
+            new._tasks.load(state["tasks"], space)
+            new._roles = {framework: tuple(roles) for framework, roles in state["roles"]}
+            new._now = moment(state["now"], "the time")
+        except _Given as error:
+            raise InvalidOption(str(error)) from None
+        except (DRFError, *_MALFORMED) as error:
+            raise _unfit(error) from error
+        return new
+
     # -- time and decisions
 
     @_verb
@@ -617,15 +716,88 @@ class Allocator:
         ]
         return sorted(found, key=lambda task: task.started)
 
-    def why(self, framework: str) -> Why:
-        """Why it sees the offers it sees: its shares, who is ahead, what keeps each agent from it.
+    def why(self, framework: str, *, change: bool = True) -> Why:
+        """Why it sees the offers it sees: its shares, who is ahead, what keeps each agent from it, and what would help.
 
-        O(agents x its roles + clients). Raises UnknownName, NotSupported where the plug-in cannot say.
+        See `drf.advice` for the last, which costs a copy of the state and a run for each change that is tried;
+        ``change=False`` leaves it out. O(state) beside that.
+        Raises UnknownName, NotSupported where the plug-in cannot say.
         """
         if not hasattr(self._plugin, "why"):
             raise NotSupported("this allocator plug-in does not explain itself")
-        why: Why = self._plugin.why(framework)
-        return why
+        if type(self._plugin) is not HierarchicalAllocator:
+            why: Why = self._plugin.why(framework)
+            return why  # a copy, on which changes are tried, cannot be made
+        copies = self._copier()
+        why = copies()._plugin.why(framework)  # on a copy: a policy that draws would draw
+        if not change:
+            return why
+        return Why(framework, tuple(advise(copies, framework, s) for s in why.standings))
+
+    @_verb
+    def what_if(self, change: Callable[[Allocator], object]) -> WhatIf:
+        """What would come of a change: it is made on a copy, which then runs over all agents; this one stays as it is.
+
+        >>> a = Allocator(agent_order="id")
+        >>> a.add_agent("m1", "cpus:8")
+        >>> a.add_framework("f", roles=["x"])
+        >>> a.suppress("f")
+        >>> print(a.what_if(lambda copy: copy.revive("f")))
+        f: share 0.0000 now, 0.0000 without the change, 1.0000 with it
+          offered without it: nothing
+          offered with it: m1 for x (cpus:8)
+
+        Offers are those that are open at the end and were not made before. O(state) for the copies, and two runs.
+        Raises what the change raises, NotSupported for a plug-in.
+        """
+        copies = self._copier()
+        before, plain, changed = copies(), copies(), copies()
+        change(changed)
+        names = dict.fromkeys((*self._roles, *changed._roles))
+        known = self._book.made
+        for copy in (plain, changed):
+            copy._plugin.consider_all()
+            copy.run()
+        return WhatIf(
+            {
+                name: Effect(
+                    before._share(name),
+                    plain._share(name),
+                    changed._share(name),
+                    plain._offered(name, known),
+                    changed._offered(name, known),
+                )
+                for name in names
+            }
+        )
+
+    def entitlement(
+        self,
+        framework: str,
+        shape: ResourcesLike | Shape | None = None,
+        *,
+        role: str | None = None,
+    ) -> Entitlement:
+        """What it would get if it wanted tasks of the shape without end, and the pool were divided anew.
+
+        >>> a = Allocator()
+        >>> a.add_agent("m1", "cpus:9;mem:18")
+        >>> for name in ("A", "B"):
+        ...     a.add_framework(name, roles=[name])
+        >>> a.request("B", "cpus:3;mem:1", 5)
+        >>> print(a.entitlement("A", "cpus:1;mem:4").resources)
+        cpus:3.006;mem:12.024
+
+        ``shape``: default its oldest waiting one, else what it holds, else that of all agents together. Everybody else
+        wants what it has and has asked for (see `drf.entitlement`). O(agents + chunks log frameworks). Raises
+        UnknownName, InvalidOption, InvalidQuantity, NotSupported where the plug-in cannot say.
+        """
+        role = self._role(framework, role)
+        if not hasattr(self._plugin, "entitlement"):
+            raise NotSupported("this allocator plug-in cannot say what a framework is entitled to")
+        wanted = None if shape is None else Shape.of(shape, space=self.space)
+        found: Entitlement = self._plugin.entitlement(framework, role, wanted)
+        return found
 
     def open_offers(self) -> list[Offer]:
         """All offers that wait for an answer, oldest first; O(open offers)."""
@@ -651,6 +823,29 @@ class Allocator:
                 raise InvariantBroken(f"the tasks of {where} use more than {self._held(where)}")
 
     # -- inside
+
+    def _copier(self) -> Callable[[], Allocator]:
+        """Makes copies, plain allocators that write no journal. Raises NotSupported for a plug-in."""
+        if type(self._plugin) is not HierarchicalAllocator:
+            raise NotSupported("a change is tried on a copy, and a plug-in cannot be copied")
+        state, policy = self._state(), self._plugin.policy
+        order = self._plugin.options["agent_order"]
+        scorer = order if callable(order) else None
+        if state["made"]["registered"]:
+            return lambda: Allocator._made(state, None, scorer, None)
+        return lambda: Allocator._made(state, deepcopy(policy), scorer, None)
+
+    def _share(self, framework: str) -> float | None:
+        return self.share(framework) if framework in self._roles else None
+
+    def _offered(self, framework: str, known: int) -> dict[tuple[str, str], Resources]:
+        """What it is offered, by role and agent, in offers after the first so many."""
+        out: dict[tuple[str, str], Resources] = {}
+        for offer in self._book.open():
+            if offer.framework == framework and offer.id > known:
+                where = (offer.role, offer.agent)
+                out[where] = out[where] + offer.resources if where in out else offer.resources
+        return out
 
     def _known(self, framework: str) -> tuple[str, ...]:
         roles = self._roles.get(framework)
@@ -768,6 +963,55 @@ class Allocator:
         if isinstance(sets, (str, Mapping, Resources)):
             raise InvalidOption(f"min_allocatable is {sets!r}; give a list of amounts")
         return tuple(self._amount(resources) for resources in sets)
+
+
+_MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+"""What reading raises where something else stands than was written."""
+
+
+def _unfit(error: Exception) -> InputError:
+    return InputError(f"the snapshot does not fit together: {error!r}")
+
+
+class _Given(Exception):
+    """Policy or plug-in are missing, or not those of the snapshot."""
+
+
+def _options_of(
+    made: Mapping[str, Any],
+    policy: Policy | None,
+    scorer: Scorer | None,
+    plugin: AllocatorPlugin | None,
+) -> dict[str, Any]:
+    """How the allocator of a snapshot is made again: its policy and options, none where a plug-in is given."""
+    own = made["plugin"] == HierarchicalAllocator.__name__
+    if own and plugin is not None:
+        raise _Given("the snapshot is of the built-in allocator; leave plugin out")
+    if not own:
+        if type(plugin).__name__ != made["plugin"]:
+            raise _Given(
+                f"the snapshot is of plug-in {made['plugin']}; give a new one with plugin="
+            )
+        if policy is not None or scorer is not None:
+            raise _Given("policy and scorer are those of the plug-in; leave them out")
+        return {}
+    name = made["policy"]
+    if policy is None and not made["registered"]:
+        raise _Given(
+            f"the snapshot was made with policy object {name!r}, which no name stands for; give it again with policy="
+        )
+    if policy is not None and getattr(policy, "name", None) != name:
+        raise _Given(f"the snapshot was made with policy {name!r}, not with {policy!r}")
+    options = dict(made["options"])
+    if (scorer is None) != (options["agent_order"] is not None):
+        raise _Given(
+            "the snapshot was made with a function that scores agents; give it again with scorer="
+            if scorer is None
+            else f"the snapshot orders agents {options['agent_order']!r}; leave scorer out"
+        )
+    if scorer is not None:
+        options["agent_order"] = scorer
+    return {**options, "policy": name if policy is None else policy}
 
 
 def _check(kind: str, name: object) -> str:

@@ -5,6 +5,10 @@ Otherwise one that is always first, as it holds nothing, and always declines wou
 
 from __future__ import annotations
 
+from typing import Any
+
+from drf.snapshot import whole
+
 PATIENCE = 3
 """Rounds that may end in nothing but declines before anything happens."""
 
@@ -46,6 +50,16 @@ class Backoff:
     def rounds(self, framework: str, role: str) -> int:
         """How many runs in a row it has only declined; O(1)."""
         return self._rounds.get((framework, role), (0, -1))[0]
+
+    def state(self) -> list[Any]:
+        """Its part of a snapshot; O(entries)."""
+        return [[*who, rounds, run] for who, (rounds, run) in self._rounds.items()]
+
+    def load(self, state: list[Any]) -> None:
+        """Take that part back; O(entries). Raises InputError."""
+        for framework, role, rounds, run in state:
+            what = f"back-off of {framework!r}"
+            self._rounds[framework, role] = (whole(rounds, what), whole(run, what))
 
     def forget(self, framework: str, role: str) -> None:
         """It starts anew; O(1)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drf.affinity import Affinity
 from drf.ledger import Agent, Ledger
 
@@ -42,6 +44,15 @@ class Company:
     def get(self, framework: str) -> Affinity | None:
         """What the framework seeks and shuns; O(1)."""
         return self._of.get(framework)
+
+    def state(self) -> list[Any]:
+        """Its part of a snapshot; O(names)."""
+        return [[framework, affinity.to_json()] for framework, affinity in self._of.items()]
+
+    def load(self, state: list[Any]) -> None:
+        """Take that part back; O(names). Raises InvalidOption."""
+        for framework, affinity in state:
+            self.set(framework, Affinity.of(affinity))
 
     def obstacle(self, framework: str, agent: Agent) -> str | None:
         """Why whoever is there keeps the agent from the framework, None if nothing does; O(names x their agents)."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from drf.resources import Resources
+from drf.resources import Resources, ResourceSpace
+from drf.snapshot import packed, unpacked
 
 
 class Copies:
@@ -44,6 +46,14 @@ class Copies:
         """Forget what the key has; O(entries)."""
         for entry in [entry for entry in self._by if entry[0] == key]:
             del self._by[entry]
+
+    def state(self) -> list[Any]:
+        """Its part of a snapshot; O(entries)."""
+        return [[key, agent, packed(shared)] for (key, agent), shared in self._by.items()]
+
+    def load(self, state: list[Any], space: ResourceSpace) -> None:
+        """Take that part back; O(entries)."""
+        self._by = {(key, agent): unpacked(shared, space) for key, agent, shared in state}
 
     def __bool__(self) -> bool:
         return bool(self._by)

@@ -375,10 +375,7 @@ class Cycle:
             self._requests.offer(framework, role, ask.shape)
             if budget is not None:
                 counted = amount.split(regular_scalar).quantities()
-                lack = budget.unsatisfied(role) if lacking else {}
-                given = {n: min(q, lack[n]) for n, q in counted.items() if n in lack}
-                rest = {n: q - given.get(n, 0) for n, q in counted.items()}
-                budget.give(role, given, rest)
+                budget.take(role, counted, lacking=lacking)
             self.tell_waiting(framework, role)
             total, tasks = cut.get((role, framework), (None, {}))
             tasks[ask.shape] = tasks.get(ask.shape, 0) + 1
@@ -473,16 +470,7 @@ class Cycle:
     def _within(self, budget: Budget, role: str, amount: Resources, lacking: bool) -> bool:
         """Whether limits, and the headroom of others' guarantees, allow the task."""
         counted = amount.split(regular_scalar).quantities()
-        limit = budget.limit_left(role)
-        if limit is not None and any(q > limit.get(n, q) for n, q in counted.items()):
-            return False
-        lack = budget.unsatisfied(role) if budget.guaranteed else {}
-        if lacking and not any(name in lack for name in counted):
-            return False
-        surplus = budget.surplus()
-        return surplus is None or all(
-            max(q - lack.get(n, 0), 0) <= surplus.get(n, 0) for n, q in counted.items()
-        )
+        return budget.allows(role, counted, lacking=lacking)
 
     def tell_waiting(self, framework: str, role: str) -> None:
         """Pass on to the orders since when the framework waits; O(shapes + frameworks of the role)."""

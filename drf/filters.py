@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from drf.resources import Resources
+from drf.resources import Resources, ResourceSpace
+from drf.snapshot import moment, packed, unpacked
 from drf.tags import Tag
 
 FREED = "freed"
@@ -150,6 +152,20 @@ class Refusals:
             if not self._by[key]:
                 del self._by[key]
 
+    def state(self) -> list[Any]:
+        """Their part of a snapshot, in their order; O(refusals)."""
+        return [
+            [r.framework, r.role, r.agent, packed(r.amount), r.deadline, _packed_event(r.until)]
+            for r in self
+        ]
+
+    def load(self, state: list[Any], space: ResourceSpace) -> None:
+        """Take that part back; O(refusals)."""
+        for framework, role, agent, refused, deadline, event in state:
+            end = moment(deadline, "a refusal's deadline")
+            until = event if event is None or event == FREED else unpacked(event, space)
+            self.add(Refusal(framework, role, agent, unpacked(refused, space), end, until))
+
     def by_role(self) -> dict[str, int]:
         """How many are live, by role; O(refusals)."""
         out: dict[str, int] = {}
@@ -164,6 +180,10 @@ class Refusals:
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _packed_event(until: Event | None) -> Any:
+    return packed(until) if isinstance(until, Resources) else until
 
 
 def exceeds(offer: Resources, amount: Resources) -> bool:

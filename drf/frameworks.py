@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from drf.constraints import OfferConstraints
 from drf.ledger import Agent
-from drf.resources import Resources, Shape
+from drf.resources import Resources, ResourceSpace, Shape
+from drf.snapshot import packed, unpacked
 from drf.tags import Tag
 
 CAPABILITIES = frozenset(
@@ -22,6 +24,15 @@ CAPABILITIES = frozenset(
         "TASK_KILLING_STATE",
     }
 )
+
+_FLAGS = {
+    "gpus": "GPU_RESOURCES",
+    "regions": "REGION_AWARE",
+    "revocable": "REVOCABLE_RESOURCES",
+    "shared": "SHARED_RESOURCES",
+    "refined": "RESERVATION_REFINEMENT",
+}
+"""Those that decide something."""
 
 Minimums = Mapping[str, Sequence[Resources]]
 
@@ -44,6 +55,12 @@ class Framework:
         "takes_all",
     )
 
+    gpus: bool
+    regions: bool
+    revocable: bool
+    shared: bool
+    refined: bool
+
     def __init__(self, name: str, active: bool) -> None:
         self.name = name
         self.active = active
@@ -59,11 +76,8 @@ class Framework:
     ) -> None:
         """Replace what it is capable of, takes as worth an offer, and wants of agents."""
         known = frozenset(capabilities)
-        self.gpus = "GPU_RESOURCES" in known
-        self.regions = "REGION_AWARE" in known
-        self.revocable = "REVOCABLE_RESOURCES" in known
-        self.shared = "SHARED_RESOURCES" in known
-        self.refined = "RESERVATION_REFINEMENT" in known
+        for flag, capability in _FLAGS.items():
+            setattr(self, flag, capability in known)
         self.takes_all = self.revocable and self.shared and self.refined
         self.min_allocatable = min_allocatable
         self.constraints = constraints or None
@@ -116,3 +130,34 @@ class Framework:
     def listens(self, role: str) -> bool:
         """Whether it is asked when its turn in the role comes."""
         return self.active and role in self.roles and role not in self.suppressed
+
+    def capabilities(self) -> list[str]:
+        """Those of its capabilities that decide something; O(1)."""
+        return [capability for flag, capability in _FLAGS.items() if getattr(self, flag)]
+
+    def state(self) -> dict[str, Any]:
+        """Its part of a snapshot; O(roles)."""
+        own = self.min_allocatable
+        return {
+            "name": self.name,
+            "active": self.active,
+            "roles": list(self.roles),
+            "suppressed": sorted(self.suppressed),
+            "capabilities": self.capabilities(),
+            "min_allocatable": None
+            if own is None
+            else [[role, [packed(least) for least in sets]] for role, sets in own.items()],
+            "constraints": None if self.constraints is None else self.constraints.to_json(),
+        }
+
+    def load(self, state: Mapping[str, Any], space: ResourceSpace) -> None:
+        """Take that part back, but for name and active, with which it is made; O(roles)."""
+        own, constraints = state["min_allocatable"], state["constraints"]
+        self.describe(
+            state["capabilities"],
+            None
+            if own is None
+            else {role: tuple(unpacked(least, space) for least in sets) for role, sets in own},
+            None if constraints is None else OfferConstraints.from_json(constraints),
+        )
+        self.roles, self.suppressed = tuple(state["roles"]), set(state["suppressed"])

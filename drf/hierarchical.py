@@ -17,16 +17,18 @@ from drf.backoff import Backoff
 from drf.company import Company
 from drf.constraints import OfferConstraints
 from drf.cycle import Cycle
+from drf.entitlement import CHUNKS, Pool, Want, equal_part, fill, reachable, want
 from drf.errors import (
     ClockError,
     DuplicateName,
+    InputError,
     InvalidOption,
     InvalidQuantity,
     Overcommit,
     PluginError,
     UnknownName,
 )
-from drf.explain import Ahead, Obstacle, Standing, Why
+from drf.explain import Ahead, Entitlement, Obstacle, Standing, Why
 from drf.filters import Event, Refusal, Refusals
 from drf.frameworks import CAPABILITIES, Framework
 from drf.ledger import Agent, Ledger
@@ -49,6 +51,7 @@ from drf.ranking import Ranking
 from drf.requests import Requests
 from drf.resources import Resources, Shape
 from drf.roles import RoleTree, add_to
+from drf.snapshot import moment, pairs, read_units, stream, whole
 from drf.sorter import Sorter
 from drf.tags import Tag, check_role
 from drf.timers import Timers
@@ -74,6 +77,7 @@ AGENT_ORDERS = ("random", "id", "pack", "spread")
 """In which order agents are visited, beside a scorer's."""
 
 TICK, RECOVERED = "tick", "recovered"
+_EVENTS = {TICK: TICK, RECOVERED: RECOVERED}
 
 
 class InverseEnd(NamedTuple):
@@ -104,11 +108,11 @@ class HierarchicalAllocator:
     agent, ``"demand"`` what the requested shapes can use. ``agent_order``: ``"random"``, ``"id"``, ``"pack"`` (least
     free first), ``"spread"`` (most free first), or a function of an `AgentView` (highest first), ties by name.
     ``backoff``: the longest that one is kept waiting who declines all it is offered, 0 for not at all.
-    ``min_allocatable``: amounts of which one must be reached, none: anything is offered. ``exclude``: resources that do not count for shares. ``quota``: ``"tree"`` or
-    ``"mesos"`` (see `drf.quota`). ``filter_gpus`` hides agents with gpus from frameworks without GPU_RESOURCES,
-    ``master_region`` agents of other regions from those without REGION_AWARE. ``shrink_order``: in which order objects
-    of one name are cut, ``"random"`` or ``"sorted"``. ``capable``: whether a framework that names no capabilities has
-    all of them, or none. ``like="mesos"`` sets Mesos's defaults.
+    ``min_allocatable``: amounts of which one must be reached, none: anything is offered. ``exclude``: resources that do
+    not count for shares. ``quota``: ``"tree"`` or ``"mesos"`` (see `drf.quota`). ``filter_gpus`` hides agents with gpus
+    from frameworks without GPU_RESOURCES, ``master_region`` agents of other regions from those without REGION_AWARE.
+    ``shrink_order``: in which order objects of one name are cut, ``"random"`` or ``"sorted"``. ``capable``: whether a
+    framework that names no capabilities has all of them, or none. ``like="mesos"`` sets Mesos's defaults.
     """
 
     def __init__(
@@ -167,6 +171,21 @@ class HierarchicalAllocator:
             )
         self.policy = make_policy(policy)
         self.space = space or ResourceSpace()
+        self.options: Mapping[str, Any] = {
+            "like": like,
+            "interval": interval,
+            "react": react,
+            "offer": offer,
+            "agent_order": agent_order,
+            "shrink_order": shrink_order,
+            "min_allocatable": tuple(Resources(m, space=self.space) for m in min_allocatable),
+            "exclude": frozenset(exclude),
+            "quota": quota,
+            "filter_gpus": filter_gpus,
+            "master_region": master_region,
+            "capable": self._capable,
+            "backoff": backoff,
+        }
         self._interval = interval
         self._eager = react == "event"
         self._whole = offer == "agent"
@@ -177,7 +196,7 @@ class HierarchicalAllocator:
         self._ledger = Ledger()
         self._roles = RoleTree()
         self._ranking = Ranking(
-            self.policy, self.space, self._random.spawn(1).next(), frozenset(exclude)
+            self.policy, self.space, self._random.spawn(1).next(), self.options["exclude"]
         )
         self._refusals = Refusals()
         self._requests = Requests()
@@ -194,7 +213,7 @@ class HierarchicalAllocator:
             self._requests,
             self._frameworks,
             self._company,
-            minimum=tuple(Resources(least, space=self.space) for least in min_allocatable),
+            minimum=self.options["min_allocatable"],
             filter_gpus=filter_gpus,
             region=master_region,
             arrange=sorted_items if shrink_order == "sorted" else self._shuffled_items,
@@ -732,6 +751,10 @@ class HierarchicalAllocator:
         """When `advance` and `run` should be called again at the latest, None for never; O(1)."""
         return self._timers.next()
 
+    def consider_all(self) -> None:
+        """All agents are candidates of the next run; O(1)."""
+        self._all = True
+
     def run(self) -> Outcome:
         """Decide over the candidates, over all agents where that is due; O(candidates x frameworks) at worst."""
         outcome = Outcome()
@@ -842,6 +865,105 @@ class HierarchicalAllocator:
             tuple(free),
         )
 
+    def entitlement(self, framework: str, role: str, shape: Shape | None = None) -> Entitlement:
+        """What it would get in the role with unlimited demand for the shape; see `drf.entitlement`.
+
+        O(agents + chunks log clients). Raises UnknownName, InvalidOption.
+        """
+        record, _ = self._subscribed(framework, [role])
+        agents = [agent for agent in self._ledger.agents.values() if self._is_usable(agent)]
+        held = self._ranking.frameworks(role).held(framework)
+        units = self._shape_of(framework, role, shape, held, agents)
+        fresh = Ranking(self.policy, self.space, 0, self.options["exclude"])
+        fresh.set_total(self._ranking.roles.total())
+        roles = RoleTree()
+        for node in self._roles:
+            roles.set_weight(node.name, node.weight)
+            fresh.set_weight(node.name, node.weight)
+        for role_name, node in self._roles.quotas.items():
+            limits = {n: self.space.to_amount(n, q) for n, q in node.limits.items()}
+            guarantees = Resources.from_units(node.guarantees, space=self.space)
+            roles.set_quota(role_name, guarantees, limits)
+        for agent in self._ledger.agents.values():
+            roles.track_reservations(agent.name, agent.total)
+        one = (framework, role)
+        wants = {client: self._wants(*client, one, units) for client in self._ranking.tracked()}
+        fresh.advance(self._now)
+        for client, queue in wants.items():
+            fresh.track(*client, active=True)
+            if queue:
+                fresh.waiting(*client, queue[0].since)
+        free: dict[str, int] = {}
+        for agent in agents:
+            add_to(free, agent.total.split(regular_scalar).quantities(), 1)
+        budget = Budget(roles, tree=self._tree_quota, free=lambda: free) if roles.quotas else None
+        got = fill(fresh, Pool(agents), budget, wants, one, reachable(record, role, agents))
+        counted = self._ranking.frameworks(role)
+        names = dict.fromkeys((*got, *held.units))
+        return Entitlement(
+            framework,
+            role,
+            Resources.from_units(units, space=self.space),
+            Resources.from_units(got, space=self.space),
+            fresh.frameworks(role).share(framework),
+            held,
+            counted.share(framework),
+            {
+                name: change / self.space.scale(name)
+                for name in names
+                if (change := got.get(name, 0) - held.units.get(name, 0))
+            },
+            equal_part(role, self._ranking.roles.clients(), self._roles, len(counted)),
+            1 / CHUNKS,
+        )
+
+    def _shape_of(
+        self,
+        framework: str,
+        role: str,
+        shape: Shape | None,
+        held: Resources,
+        agents: Sequence[Agent],
+    ) -> Mapping[str, int]:
+        """Which proportions are meant: those given, its oldest waiting shape, what it holds, or those of the pool."""
+        if shape is not None:
+            self._same_units(shape.resources, f"shape of framework {framework!r}")
+        else:
+            queue = self._requests.get(framework, role)
+            ask = None if queue is None else next(queue.unmet(0), None)
+            shape = None if ask is None else ask.shape
+        units = dict((held if shape is None else shape.resources).quantities())
+        if shape is None and not units:
+            for agent in agents:
+                add_to(units, agent.total.quantities(), 1)
+        if not units:
+            raise InvalidOption(
+                f"framework {framework!r} holds and asks for no amounts, and no agent has any; give a shape"
+            )
+        return units
+
+    def _wants(
+        self, framework: str, role: str, one: tuple[str, str], units: Mapping[str, int]
+    ) -> list[Want]:
+        """What a framework wants when the pool is divided anew: what it has, what it asks for; one of them, no end."""
+        queue = self._requests.get(framework, role)
+        asks = list(queue.unmet(0)) if queue is not None else []
+        out = []
+        held = self._ranking.frameworks(role).held(framework).units
+        mine = (framework, role) == one
+        # What was given already was waited for before all else; a policy that goes by waiting leaves it to its holder.
+        if held and (not mine or self._ranking.by_waiting):
+            out.append(want(self._quantities, held, since=-math.inf))
+        if mine:
+            since = min((ask.since[ask.offered] for ask in asks), default=self._now)
+            return [*out, want(self._quantities, units, endless=True, since=since)]
+        for ask in asks:
+            amount = ask.shape.resources.quantities()
+            if amount:
+                total = {name: q * ask.unmet for name, q in amount.items()}
+                out.append(want(self._quantities, total, since=ask.since[ask.offered]))
+        return out
+
     def metrics(self) -> dict[str, float]:
         """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
         found = audit.metrics(
@@ -865,6 +987,100 @@ class HierarchicalAllocator:
             self._quantities,
             self.space,
         )
+
+    # -- snapshots
+
+    def state(self) -> dict[str, Any]:
+        """All that decisions depend on, but for options, policy and units, as plain JSON values; O(state)."""
+        number = {id(refusal): i for i, refusal in enumerate(self._refusals)}
+        return {
+            "ledger": self._ledger.state(),
+            "frameworks": [record.state() for record in self._frameworks.values()],
+            "roles": self._roles.state(),
+            "ranking": self._ranking.state(),
+            "refusals": self._refusals.state(),
+            "requests": self._requests.state(),
+            "company": self._company.state(),
+            "backoff": None if self._backoff is None else self._backoff.state(),
+            "maintenance": self._maintenance.state(),
+            "timers": [
+                [deadline, _timed(item, number)] for deadline, item in self._timers.entries()
+            ],
+            "quantities": pairs(self._quantities),
+            "reported": pairs(self._reported),
+            "whitelist": None if self._whitelist is None else sorted(self._whitelist),
+            "candidates": list(self._candidates),
+            "all": self._all,
+            "tick_due": self._tick_due,
+            "paused": self._paused,
+            "expected": self._expected,
+            "now": self._now,
+            "runs": self._runs,
+            "random": stream(self._random.state),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take that back into a new allocator with the same options, policy and units; O(state log state).
+
+        What follows from the rest is derived anew. Raises InputError where it does not fit together.
+        """
+        self._ledger.load(state["ledger"], self.space)
+        for its in state["frameworks"]:
+            record = Framework(its["name"], bool(its["active"]))
+            record.load(its, self.space)
+            if self._frameworks.setdefault(record.name, record) is not record:
+                raise InputError(f"framework {record.name!r} is in the snapshot twice")
+        self._roles.load(state["roles"])
+        self._ranking.load(state["ranking"])
+        self._derive_roles()
+        self._refusals.load(state["refusals"], self.space)
+        self._requests.load(state["requests"], self.space)
+        self._company.load(state["company"])
+        if self._backoff is not None:
+            self._backoff.load(state["backoff"])
+        self._maintenance.load(state["maintenance"])
+        self._timers = Timers()
+        refusals = list(self._refusals)
+        for deadline, item in state["timers"]:
+            self._timers.set(moment(deadline, "a deadline"), self._due(item, refusals, deadline))
+        self._quantities = read_units(state["quantities"])
+        self._reported = read_units(state["reported"])
+        listed = state["whitelist"]
+        self._whitelist = None if listed is None else frozenset(listed)
+        self._candidates = dict.fromkeys(state["candidates"])
+        self._all, self._tick_due = bool(state["all"]), bool(state["tick_due"])
+        self._paused = whole(state["paused"], "pauses")
+        self._expected = None
+        if state["expected"] is not None:
+            self._expected = whole(state["expected"], "expected agents")
+        self._now = moment(state["now"], "the time")
+        self._runs = whole(state["runs"], "runs")
+        self._random.state = int(state["random"], 16)
+
+    def _derive_roles(self) -> None:
+        for framework, role in self._ranking.tracked():
+            self._roles.track_framework(framework, role)
+        for name, agent in self._ledger.agents.items():
+            self._roles.track_reservations(name, agent.total)
+            for where, held in ((agent.offered, False), (agent.held, True)):
+                for (framework, role), amount in where.items():
+                    if framework in self._frameworks:
+                        self._roles.moved(name, role, amount, 1, held=held)
+
+    def _due(self, item: Any, refusals: Sequence[Refusal], deadline: float) -> Any:
+        """What the timer of a snapshot stands for; a refusal that was ended by hand is one that nobody knows."""
+        if item is None:
+            gone = Refusal("", "", "", Resources(space=self.space), deadline)
+            gone.live = False
+            return gone
+        (kind, which), *more = item.items()
+        if kind == "refusal" and not more:
+            return refusals[whole(which, "a refusal")]
+        if kind == "inverse" and not more:
+            return InverseEnd(which)
+        if kind == "event" and which in _EVENTS and not more:
+            return _EVENTS[which]
+        raise InputError(f"{item!r} is no timer")
 
     # -- inside
 
@@ -1104,6 +1320,13 @@ class HierarchicalAllocator:
     def _set_total(self, quantities: dict[str, int]) -> None:
         self._quantities = quantities
         self._ranking.set_total(Resources.from_units(quantities, space=self.space))
+
+
+def _timed(item: Any, number: Mapping[int, int]) -> Any:
+    """What a timer stands for, in a snapshot; a refusal by its place among those that live, None for one that ended."""
+    if isinstance(item, Refusal):
+        return {"refusal": number[id(item)]} if item.live else None
+    return {"inverse": item.agent} if isinstance(item, InverseEnd) else {"event": item}
 
 
 def _known_capabilities(whose: str, given: Sequence[str]) -> frozenset[str]:

@@ -11,13 +11,14 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from drf.affinity import Affinity
 from drf.allocator import Allocator
 from drf.constraints import OfferConstraints
 from drf.errors import DRFError, InputError, InvalidOption
 from drf.offers import Decisions, Offer
+from drf.plugins import AllocatorPlugin, Policy, Scorer
 from drf.resources import Resources, Shape
 from drf.tasks import TaskSpec
 from drf.units import ResourceSpace
@@ -87,6 +88,28 @@ class JournaledAllocator(Allocator):
         if space is not None:
             head["space"] = {"scale": space.scales, "default": space.default}
         write(json.dumps(head))
+
+    @classmethod
+    def restore(
+        cls,
+        snapshot: Mapping[str, Any],
+        write: Callable[[str], object] | None = None,
+        *,
+        policy: Policy | None = None,
+        scorer: Scorer | None = None,
+        plugin: AllocatorPlugin | None = None,
+    ) -> Self:
+        """Begin a new journal at a snapshot, which is its first line; O(state). Raises as `Allocator.restore`."""
+        if write is None:
+            raise InvalidOption("a journal goes on somewhere; give a function for its lines")
+        if not policy is scorer is plugin is None:
+            raise InvalidOption(
+                "a journal is carried out by names alone; leave policy, scorer and plugin out"
+            )
+        new = super().restore(snapshot)
+        new._write = write
+        write(json.dumps({"drf": VERSION, "snapshot": snapshot}))
+        return new
 
     def run(self) -> Decisions:
         """Decide, and write down what was decided."""
@@ -255,12 +278,19 @@ def _parsed(lines: Iterable[str], file: str | None) -> Iterable[tuple[int, dict[
 
 
 def _made(entry: dict[str, Any], policy: str | None, file: str | None) -> Replay:
-    if entry.get("drf") != VERSION or "policy" not in entry:
+    if entry.get("drf") != VERSION or not {"policy", "snapshot"} & set(entry):
         raise InputError(
             f'is no journal of version {VERSION}; its first line says {{"drf": {VERSION}, ...}}',
             file=file,
             line=1,
         )
+    if "snapshot" in entry:
+        if policy is not None:
+            raise InputError(
+                "starts with a snapshot, which goes on with its own policy alone", file=file, line=1
+            )
+        started = Allocator.restore(entry["snapshot"])
+        return Replay(started, entry["snapshot"]["state"]["made"]["policy"])
     space = (
         ResourceSpace(entry["space"]["scale"], default=entry["space"]["default"])
         if "space" in entry

@@ -6,10 +6,12 @@ below what was out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from drf.errors import DuplicateName, InvariantBroken, Overcommit, UnknownName
-from drf.resources import Resources
+from drf.resources import Resources, ResourceSpace
+from drf.snapshot import mapped, packed, pairs, plain, rich, unpacked
 
 Holder = tuple[str, str]
 """Framework and role."""
@@ -92,6 +94,41 @@ class Agent:
         """The total without what is out; shared objects are free however many copies are out."""
         left = self.total.minus(self.out())
         return left if self.total.is_plain else left.minus(left.shared) + self.total.shared
+
+    def state(self) -> dict[str, Any]:
+        """Its part of a snapshot; O(holders)."""
+        return {
+            "name": self.name,
+            "hostname": self.hostname,
+            "total": packed(self.total),
+            "free": packed(self.free),
+            "offered": [[*holder, packed(there)] for holder, there in self.offered.items()],
+            "held": [[*holder, packed(there)] for holder, there in self.held.items()],
+            "attributes": [[name, plain(value)] for name, value in self.attributes],
+            "capabilities": sorted(self.capabilities),
+            "region": self.region,
+            "zone": self.zone,
+            "active": self.active,
+            "unavailability": None if self.unavailability is None else list(self.unavailability),
+            "asked": list(self.asked),
+            "answers": pairs(self.answers),
+        }
+
+    def load(self, state: Mapping[str, Any], space: ResourceSpace) -> None:
+        """Take that part back; O(holders)."""
+        self.hostname = state["hostname"]
+        self.free = unpacked(state["free"], space)
+        for name, where in (("offered", self.offered), ("held", self.held)):
+            for framework, role, there in state[name]:
+                where[framework, role] = unpacked(there, space)
+        self.describe((name, rich(value)) for name, value in state["attributes"])
+        self.capabilities = frozenset(state["capabilities"])
+        self.region, self.zone = state["region"], state["zone"]
+        self.active = bool(state["active"])
+        planned = state["unavailability"]
+        self.unavailability = None if planned is None else (planned[0], planned[1])
+        self.asked = dict.fromkeys(state["asked"])
+        self.answers = mapped(state["answers"])
 
 
 class Ledger:
@@ -236,6 +273,19 @@ class Ledger:
                 for (owner, role), amount in where.items():
                     if owner == framework:
                         yield name, role, amount, held
+
+    def state(self) -> dict[str, Any]:
+        """Its part of a snapshot; O(agents x holders)."""
+        return {
+            "agents": [agent.state() for agent in self.agents.values()],
+            "places": [[framework, list(agents)] for framework, agents in self._places.items()],
+        }
+
+    def load(self, state: Mapping[str, Any], space: ResourceSpace) -> None:
+        """Take that part back into an empty ledger; O(agents x holders)."""
+        for its in state["agents"]:
+            self.add(its["name"], unpacked(its["total"], space)).load(its, space)
+        self._places = {name: dict.fromkeys(agents) for name, agents in state["places"]}
 
     def check(self) -> None:
         """Re-derive every balance; O(agents x holders). Raises InvariantBroken."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from drf.errors import InvalidOption
 from drf.frameworks import Framework
 from drf.ledger import Agent, Ledger
 from drf.plugins import InverseOffer, Unavailability
+from drf.snapshot import moment
 
 ANSWERS = ("ACCEPT", "DECLINE")
 
@@ -85,3 +87,12 @@ class Maintenance:
         """Refusals of the framework, or on the agent, end; O(refusals)."""
         for key in [k for k in self._refused if k[0] == framework or k[1] == agent]:
             del self._refused[key]
+
+    def state(self) -> list[Any]:
+        """Its part of a snapshot; O(refusals)."""
+        return [[framework, agent, until] for (framework, agent), until in self._refused.items()]
+
+    def load(self, state: list[Any]) -> None:
+        """Take that part back; O(refusals)."""
+        for framework, agent, until in state:
+            self._refused[framework, agent] = moment(until, "the end of a refusal")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
-from drf.errors import InvalidOption, StaleOffer
+from drf.errors import InputError, InvalidOption, StaleOffer
 from drf.plugins import Grant, InverseOffer
-from drf.resources import Resources
+from drf.resources import Resources, ResourceSpace
+from drf.snapshot import moment, packed, packed_shape, unpacked, unpacked_shape, whole
 
 
 class Offer:
@@ -191,3 +192,41 @@ class OfferBook:
         """All open offers, oldest first; O(open offers)."""
         ends = {number: expires for expires, ids in self._expiries for number in ids}
         return [Offer(number, grant, ends.get(number)) for number, grant in self._open.items()]
+
+    @property
+    def made(self) -> int:
+        """How many offers were made: the last id; O(1)."""
+        return self._made
+
+    def state(self) -> dict[str, Any]:
+        """Its part of a snapshot; O(open offers)."""
+        return {
+            "open": [
+                [
+                    number,
+                    grant.framework,
+                    grant.role,
+                    grant.agent,
+                    packed(grant.resources),
+                    [[packed_shape(task), count] for task, count in grant.tasks],
+                ]
+                for number, grant in self._open.items()
+            ],
+            "expiries": [[expires, ids.start, ids.stop] for expires, ids in self._expiries],
+            "made": self._made,
+            "rescinded": list(self._rescinded),
+        }
+
+    def load(self, state: Mapping[str, Any], space: ResourceSpace) -> None:
+        """Take that part back; O(open offers). Raises InputError."""
+        self._made = whole(state["made"], "offers made")
+        for number, framework, role, agent, given, tasks in state["open"]:
+            if not 0 < whole(number, "an offer") <= self._made or number in self._open:
+                raise InputError(f"offer {number} is there twice, or was never made")
+            shapes = tuple(
+                (unpacked_shape(task, space), whole(count, "tasks")) for task, count in tasks
+            )
+            self._open[number] = Grant(framework, role, agent, unpacked(given, space), shapes)
+        for expires, start, stop in state["expiries"]:
+            self._expiries.append((moment(expires, "the end of an offer"), range(start, stop)))
+        self._rescinded = list(state["rescinded"])

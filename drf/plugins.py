@@ -355,3 +355,16 @@ def make_policy(policy: str | Policy) -> Policy:
         takes = "takes no argument" if colon else f"needs an argument, as in '{name}:cpus'"
         raise InvalidOption(f"policy {policy!r}: {name} {takes}") from error
     return made
+
+
+def registered(policy: Policy) -> bool:
+    """Whether the name of the policy makes one that is like it; O(attributes).
+
+    >>> registered(make_policy("maxmin:gpus"))
+    True
+    """
+    try:
+        made = make_policy(policy.name)
+    except (UnknownName, InvalidOption, PluginError):
+        return False
+    return type(made) is type(policy) and vars(made) == vars(policy)

@@ -151,6 +151,28 @@ class Budget:
             return None
         return less(self._available, self._required)
 
+    def allows(self, role: str, counted: Quantities, *, lacking: bool = False) -> bool:
+        """Whether limits, and the headroom of others' guarantees, have room for so much.
+
+        ``lacking``: and the role's guarantees lack some of it.
+        """
+        limit = self.limit_left(role)
+        if limit is not None and any(q > limit.get(n, q) for n, q in counted.items()):
+            return False
+        lack = self.unsatisfied(role) if self.guaranteed else {}
+        if lacking and not any(name in lack for name in counted):
+            return False
+        surplus = self.surplus()
+        return surplus is None or all(
+            max(q - lack.get(n, 0), 0) <= surplus.get(n, 0) for n, q in counted.items()
+        )
+
+    def take(self, role: str, counted: Quantities, *, lacking: bool = False) -> None:
+        """The role got so much; ``lacking``: towards its guarantees, as far as they lack it."""
+        lack = self.unsatisfied(role) if lacking else {}
+        given = {n: min(q, lack[n]) for n, q in counted.items() if n in lack}
+        self.give(role, given, {n: q - given.get(n, 0) for n, q in counted.items()})
+
     def give(self, role: str, guaranteed: Quantities, extra: Quantities) -> None:
         """The role got so much, part of it towards guarantees."""
         both = added(guaranteed, extra)

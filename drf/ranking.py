@@ -5,10 +5,14 @@ All of them divide by the whole cluster; weights are those of roles. What is off
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from drf._random import SplitMix64
 from drf.errors import InvariantBroken
 from drf.plugins import Policy
 from drf.resources import Resources, ResourceSpace
+from drf.snapshot import moment, packed, stream, unpacked, whole
 from drf.sorter import Sorter
 
 
@@ -19,7 +23,7 @@ class Ranking:
         self, policy: Policy, space: ResourceSpace, seed: int, exclude: frozenset[str] = frozenset()
     ) -> None:
         self._policy = policy
-        self._space = space
+        self.space = space
         self._exclude = exclude
         self._random = SplitMix64(seed)
         self._made = 0
@@ -38,7 +42,7 @@ class Ranking:
         self._made += 1
         seed = self._random.spawn(self._made).next()
         return Sorter(
-            self._policy, total=self._total, space=self._space, exclude=self._exclude, seed=seed
+            self._policy, total=self._total, space=self.space, exclude=self._exclude, seed=seed
         )
 
     def set_total(self, total: Resources) -> None:
@@ -146,12 +150,52 @@ class Ranking:
         for sorter in self._frameworks.values():
             sorter.advance(now)
 
+    def state(self) -> dict[str, Any]:
+        """Its part of a snapshot; O(state)."""
+        return {
+            "random": stream(self._random.state),
+            "made": self._made,
+            "total": packed(self._total),
+            "now": self._now,
+            "shared": self._shared,
+            "roles": self.roles.state(),
+            "frameworks": [[role, sorter.state()] for role, sorter in self._frameworks.items()],
+            "late": list(self._late),
+            "since": [
+                [role, framework, since]
+                for role, waits in sorted(self._since.items())
+                for framework, since in sorted(waits.items())
+            ],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take that part back into a new one; O(state log state). Raises InputError, PluginError."""
+        self.roles.load(state["roles"])
+        for role, its in state["frameworks"]:
+            self._frameworks[role] = sorter = self._sorter()
+            sorter.load(its)
+        self._random.state = int(state["random"], 16)
+        self._made = whole(state["made"], "sorters made")
+        self._total = unpacked(state["total"], self.space)
+        self._now = moment(state["now"], "the time of the orders")
+        self._shared = bool(state["shared"])
+        self._late = dict.fromkeys(state["late"])
+        for role, framework, since in state["since"]:
+            waits = self._since.setdefault(role, {})
+            waits[framework] = moment(since, f"what {framework!r} waits for")
+
+    def tracked(self) -> list[tuple[str, str]]:
+        """Framework and role of all that take turns, active or not; O(frameworks x roles)."""
+        return [
+            (name, role) for role, sorter in self._frameworks.items() for name in sorter.clients()
+        ]
+
     def check(self) -> None:
         """Re-derive every order; raises InvariantBroken."""
         self.roles.check()
         for role, sorter in self._frameworks.items():
             sorter.check()
-            held = sum((sorter.held(f) for f in sorter.clients()), Resources(space=self._space))
+            held = sum((sorter.held(f) for f in sorter.clients()), Resources(space=self.space))
             due = self.roles.held(role)
             # Shared objects count in full for each framework, and once for the role.
             if not due <= held if self._shared else held != due:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from drf.resources import Shape
+from drf.errors import InputError
+from drf.resources import ResourceSpace, Shape
+from drf.snapshot import moment, packed_shape, unpacked_shape, whole
 
 
 class Ask:
@@ -22,6 +25,20 @@ class Ask:
     def unmet(self) -> int:
         """Tasks that wait and are in no offer."""
         return len(self.since) - self.offered
+
+    def state(self) -> dict[str, Any]:
+        """Its part of a snapshot; O(tasks)."""
+        return {
+            "shape": packed_shape(self.shape),
+            "since": list(self.since),
+            "offered": self.offered,
+            "seq": self.seq,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take that part back, but for shape and number, with which it is made; O(tasks)."""
+        self.since = tuple(moment(since, "since when a task waits") for since in state["since"])
+        self.offered = whole(state["offered"], "offered tasks")
 
 
 class Queue:
@@ -103,6 +120,28 @@ class Requests:
         return min(
             (ask.since[ask.offered] for ask in queue.asks.values() if ask.unmet > 0), default=None
         )
+
+    def state(self) -> list[Any]:
+        """Their part of a snapshot; O(tasks that wait)."""
+        return [
+            [framework, role, queue.seq, [ask.state() for ask in queue.asks.values()]]
+            for (framework, role), queue in self._queues.items()
+        ]
+
+    def load(self, state: list[Any], space: ResourceSpace) -> None:
+        """Take that part back; O(tasks that wait). Raises InputError."""
+        for framework, role, seq, asks in state:
+            self._queues[framework, role] = queue = Queue()
+            queue.seq = whole(seq, f"requests of {framework!r}")
+            for its in asks:
+                ask = Ask(
+                    unpacked_shape(its["shape"], space),
+                    whole(its["seq"], f"requests of {framework!r}"),
+                )
+                ask.load(its)
+                if ask.shape in queue.asks:
+                    raise InputError(f"requests of {framework!r} hold one shape twice")
+                queue.asks[ask.shape] = ask
 
     def _again(self, queue: Queue, ask: Ask) -> None:
         queue.seq += 1

@@ -6,9 +6,11 @@ A node exists for a role with a weight or quota of its own, a framework, a reser
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from drf.copies import Copies
 from drf.resources import Resources
+from drf.snapshot import pairs, read_units
 from drf.tags import Tag
 
 Quantities = Mapping[str, int]
@@ -172,6 +174,24 @@ class RoleTree:
         units = amount.split(_regular).quantities()
         for name in line_of(role):
             add_to(self._make(name).unreserved_held, units, 1)
+
+    def state(self) -> dict[str, Any]:
+        """Its part of a snapshot: weights and quotas; the rest follows from agents and frameworks; O(roles)."""
+        return {
+            "weights": sorted([node.name, node.weight] for node in self if node.weight != 1.0),
+            "quotas": [
+                [role, pairs(node.guarantees), pairs(node.limits)]
+                for role, node in self.quotas.items()
+            ],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take that part back into an empty tree; O(roles x depth)."""
+        for role, weight in state["weights"]:
+            self._make(role).weight = weight
+        for role, guarantees, limits in state["quotas"]:
+            self.quotas[role] = node = self._make(role)
+            node.guarantees, node.limits = read_units(guarantees), read_units(limits)
 
     def _make(self, role: str) -> Role:
         node = self._nodes.get(role)

@@ -18,6 +18,7 @@ from drf.copies import Copies
 from drf.errors import (
     ClockError,
     DuplicateName,
+    InputError,
     InvalidName,
     InvalidOption,
     InvalidQuantity,
@@ -29,6 +30,7 @@ from drf.errors import (
 )
 from drf.plugins import Policy, make_policy
 from drf.resources import Resources, ResourcesLike
+from drf.snapshot import mapped, moment, packed, pairs, read_units, stream, unpacked, whole
 from drf.tree import Tree
 from drf.units import LIMIT, ResourceSpace, check_name
 
@@ -325,6 +327,81 @@ class Sorter(Order):
                         wrong = wrong or f"node {node.path!r} does not hold what is held below it"
         if wrong:
             raise InvariantBroken(f"sorter: {wrong}")
+
+    # -- snapshots
+
+    def state(self) -> dict[str, Any]:
+        """All that it knows but for its policy, units and excluded resources, as plain JSON values; O(state)."""
+        rows: Iterable[tuple[str, tuple[int, ...], int]]
+        if self._tree is None:
+            rows = ((c, self._get_held(c), super(Sorter, self).grants(c)) for c in self._clients())
+        else:
+            rows = self._tree.rows()
+        return {
+            "columns": list(self._columns),
+            "total": pairs(self._total),
+            "base": pairs(self._base),
+            "agents": [[agent, pairs(total)] for agent, total in self._agents.items()],
+            "weights": [
+                [path, pairs(weight) if isinstance(weight, Mapping) else weight]
+                for path, weight in self._path_weights.items()
+            ],
+            "tree": self._tree is not None,
+            "clients": [[client, self.is_active(client)] for client in self.clients()],
+            "rows": [[path, list(held), grants] for path, held, grants in rows],
+            "placed": [
+                [client, agent, packed(there)]
+                for client, places in self._placed.items()
+                for agent, there in places.items()
+            ],
+            "copies": self._copies.state(),
+            "apart": bool(self._apart),
+            "now": self.now,
+            "random": stream(self._random.state),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take all that back into a new sorter with the same policy, units and excluded resources; O(state log state).
+
+        Raises InputError where it does not fit together, PluginError where the policy fails.
+        """
+        for name in state["columns"]:
+            self._column(check_name(name))
+        self._total = read_units(state["total"])
+        for level in self._levels():
+            for name, q in self._total.items():
+                level._set_total(self._columns[name], q)
+        self._base = read_units(state["base"])
+        self._agents = {agent: read_units(total) for agent, total in state["agents"]}
+        for path, weight in state["weights"]:
+            given = mapped(weight) if isinstance(weight, list) else weight
+            self._weighed(_check_client(path), given)
+            self._path_weights[path] = given
+        if state["tree"]:
+            self._plant()
+        for client, active in state["clients"]:
+            Sorter.add(self, client, active=bool(active))
+        self._put_rows(state["rows"])
+        for client, agent, there in state["placed"]:
+            self._placed.setdefault(client, {})[agent] = unpacked(there, self.space)
+        self._copies.load(state["copies"], self.space)
+        self._apart = bool(state["apart"])
+        self.now = moment(state["now"], "the time of a sorter")
+        self._random.state = int(state["random"], 16)
+
+    def _put_rows(self, rows: Iterable[Any]) -> None:
+        known = set(self._clients() if self._tree is None else self._tree.nodes)
+        for path, held, grants in rows:
+            if path not in known or len(held) != len(self._columns):
+                raise InputError(f"the row of client {path!r} in the snapshot fits no client")
+            known.remove(path)
+            row = tuple(whole(q, path) for q in held), whole(grants, path)
+            if self._tree is None:
+                self._set_state(path, *row)
+            else:
+                self._tree.put_row(path, *row)
+        if known:
+            raise InputError(f"the snapshot has no row of clients {sorted(known)}")
 
     # -- inside
 
@@ -638,6 +715,18 @@ class _PolicySorter(Sorter):
                     raise InvariantBroken(
                         f"sorter: the entry of client {client!r} went stale unseen"
                     )
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "since": pairs(self._since), "old": self._old}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        super().load(state)
+        self._since = {c: moment(since, f"client {c!r}") for c, since in state["since"]}
+        self._entry = {c: self._key(c) for c in self.clients() if self.is_active(c)}
+        self._entries.clear()
+        self._entries.update(self._entry.values())
+        self._old = bool(state["old"])
+        self._random.state = int(state["random"], 16)  # keys may have drawn
 
     def _key(self, client: str) -> tuple[Any, ...]:
         client = str.__str__(client)

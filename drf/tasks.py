@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from drf.errors import DuplicateName, InvalidName, InvalidOption, UnknownName
 from drf.resources import Resources, ResourcesLike, ResourceSpace
+from drf.snapshot import moment, packed, unpacked
 
 
 class TaskSpec(NamedTuple):
@@ -116,6 +117,18 @@ class TaskBook:
     def amount(self, where: Holding, space: ResourceSpace) -> Resources:
         """What tasks of the framework in the role use of the agent; O(of them)."""
         return sum((task.resources for task in self.at(where)), Resources(space=space))
+
+    def state(self) -> list[Any]:
+        """Its part of a snapshot, in order of their start; O(tasks)."""
+        return [[*task[:4], packed(task.resources), *task[5:]] for task in self]
+
+    def load(self, state: list[Any], space: ResourceSpace) -> None:
+        """Take that part back; O(tasks). Raises as `made`."""
+        for name, framework, role, agent, used, started, *terms in state:
+            where = (framework, role, agent)
+            began = moment(started, f"the start of task {name!r}")
+            spec = TaskSpec(unpacked(used, space), *terms)
+            self.add(self.made({name: spec}, where, began, space)[0])
 
 
 def check_spec(name: str, spec: object, space: ResourceSpace) -> Resources:

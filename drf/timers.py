@@ -31,6 +31,10 @@ class Timers:
         deadline, _, item = heappop(self._heap)
         return deadline, item
 
+    def entries(self) -> list[tuple[float, Any]]:
+        """All deadlines with what is due then, in the order in which they end; O(timers log timers)."""
+        return [(deadline, item) for deadline, _, item in sorted(self._heap, key=lambda e: e[:2])]
+
     def next(self) -> float | None:
         """The earliest deadline; O(1)."""
         return self._heap[0][0] if self._heap else None

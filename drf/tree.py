@@ -165,6 +165,16 @@ class Tree:
             else:
                 yield from self.walk(child)
 
+    def rows(self) -> Iterator[tuple[str, tuple[int, ...], int]]:
+        """Each node's path, what it holds by column, and its grants, by path; O(nodes log nodes)."""
+        for path, node in sorted(self.nodes.items()):
+            level = _above(node)
+            yield path, level._get_held(path), Order.grants(level, path)
+
+    def put_row(self, path: str, held: tuple[int, ...], grants: int) -> None:
+        """Let the node hold so much after so many grants; O(columns + log siblings)."""
+        _above(self.nodes[path])._set_state(path, held, grants)
+
     def relative_weight(self, client: str) -> float:
         """The product, up the path, of a node's weight by the sum over its active siblings and itself; O(siblings)."""
         part = 1.0

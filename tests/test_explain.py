@@ -140,7 +140,8 @@ class TestStanding:
             "framework f\n"
             "role *: holds cpus 25.0%, dominant cpus\n"
             "  1 ahead, first g with share 0.0000, 0.2500 less\n"
-            "  m1: refused: it refused cpus:6;mem:64 there, until 60 s"
+            "  m1: refused: it refused cpus:6;mem:64 there, until 60 s\n"
+            "  no single change gives it an offer: g is asked before it; refused on 1 agent"
         )
 
     @pytest.mark.parametrize("how", ["suppress", "deactivate_framework"])
