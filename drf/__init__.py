@@ -6,8 +6,9 @@ from drf.affinity import Affinity
 from drf.allocator import Allocator
 from drf.division import Division, allocate
 from drf.errors import DRFError
-from drf.offers import Decisions, Offer
+from drf.offers import Decisions, Offer, Reclaim
 from drf.plugins import Policy
+from drf.reclaim import Plan
 from drf.resources import Resources, ResourceSpace, Shape
 from drf.sorter import Sorter
 from drf.tasks import Task, TaskSpec
@@ -20,7 +21,9 @@ __all__ = [
     "Decisions",
     "Division",
     "Offer",
+    "Plan",
     "Policy",
+    "Reclaim",
     "ResourceSpace",
     "Resources",
     "Shape",

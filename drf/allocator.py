@@ -23,6 +23,7 @@ from drf.errors import (
     NotSupported,
     Overcommit,
     ReentrantCall,
+    StalePlan,
     UnknownName,
 )
 from drf.explain import Effect, Entitlement, WhatIf, Why
@@ -30,8 +31,11 @@ from drf.filters import FREED
 from drf.hierarchical import LONGEST_REFUSAL, HierarchicalAllocator
 from drf.offers import Decisions, Offer, OfferBook
 from drf.plugins import AllocatorPlugin, Grant, Policy, Scorer, Unavailability, registered
+from drf.reclaim import BudgetLike, Demand, Plan, check_grace, make_plan, read_budget
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
+from drf.short import longest, read_short, untagged
 from drf.snapshot import moment, opened, sealed
+from drf.takeback import Takebacks
 from drf.tasks import Holding, Task, TaskBook, TaskSpec
 
 P = ParamSpec("P")
@@ -142,6 +146,7 @@ class Allocator:
         self._offer_timeout = offer_timeout
         self._book = OfferBook()
         self._tasks = TaskBook()
+        self._takebacks = Takebacks(self._tasks)
         self._roles: dict[str, tuple[str, ...]] = {}
         self._now = 0.0
 
@@ -160,18 +165,20 @@ class Allocator:
         zone: str | None = None,
         used: UsageLike | None = None,
         unavailability: Unavailability | None = None,
+        short: tuple[ResourcesLike, float] | None = None,
     ) -> None:
         """A new agent with what it has; O(resources).
 
         ``attributes`` is a mapping or pairs of names and values; ``used`` says what runs there already, by framework
-        and role; ``unavailability`` is the start and duration (None: for good) of planned maintenance. Raises
-        DuplicateName, InvalidName, InvalidQuantity, InvalidOption.
+        and role; ``unavailability`` is the start and duration (None: for good) of planned maintenance. ``short``: an
+        amount that it has besides, for tasks of at most so many seconds. Raises DuplicateName, InvalidName,
+        InvalidQuantity, InvalidOption.
         """
         planned = _unavailable(name, unavailability)
         _check_list(f"capabilities of agent {name!r}", capabilities)
         self._plugin.add_agent(
             _check("agent", name),
-            self._amount(resources),
+            self._total(resources, short),
             hostname=hostname,
             attributes=_attributes(name, attributes),
             capabilities=capabilities,
@@ -189,15 +196,21 @@ class Allocator:
         *,
         attributes: AttributesLike | None = None,
         capabilities: Sequence[str] | None = None,
+        short: tuple[ResourcesLike, float] | None = None,
     ) -> None:
         """Replace what it has (it may shrink below what is out), attributes, capabilities; O(frameworks there).
 
-        Open offers stay. Raises UnknownName, InvalidQuantity.
+        ``short`` is what it has besides ``resources``, for short tasks. Open offers stay. Raises UnknownName,
+        InvalidQuantity, InvalidOption.
         """
+        if resources is None and short is not None:
+            raise InvalidOption(
+                f"short replaces all that agent {name!r} has; give resources with it"
+            )
         _check_list(f"capabilities of agent {name!r}", capabilities)
         self._plugin.update_agent(
             name,
-            None if resources is None else self._amount(resources),
+            None if resources is None else self._total(resources, short),
             attributes=None if attributes is None else _attributes(name, attributes),
             capabilities=capabilities,
         )
@@ -372,13 +385,14 @@ class Allocator:
         since: float | Sequence[float] | None = None,
         where: Mapping[str, Collection[str]] | None = None,
         together: bool = False,
+        duration: float | None = None,
     ) -> None:
         """So many tasks of this shape are not launched yet, those in open offers included; replaces the last number.
 
         ``since`` says when they began to wait: one time for all, or one a task (default: now). ``where`` names
-        attributes of the agent with their allowed values. With ``offer="demand"`` offers are cut to these; an accepted
-        offer's tasks leave the request, a declined one's wait again. O(count). Raises UnknownName, InvalidOption,
-        InvalidQuantity.
+        attributes of the agent with their allowed values, ``duration`` is how long such a task runs at most. With
+        ``offer="demand"`` offers are cut to these; an accepted offer's tasks leave the request, a declined one's wait
+        again. O(count). Raises UnknownName, InvalidOption, InvalidQuantity.
         """
         if together:
             raise NotSupported("together=True, all tasks or none, is not built yet; leave it out")
@@ -399,7 +413,9 @@ class Allocator:
                 )
         if not all(math.isfinite(t) for t in times):
             raise InvalidOption(f"since of framework {name!r} is not finite")
-        self._plugin.request(name, role, Shape.of(shape, where, space=self.space), times)
+        self._plugin.request(
+            name, role, Shape.of(shape, where, space=self.space, duration=duration), times
+        )
 
     # -- answers
 
@@ -415,17 +431,30 @@ class Allocator:
     ) -> None:
         """Use all of the offer, or a part: the rest returns, refused as `decline` has it; O(resources + tasks).
 
-        ``tasks`` names what is launched, in place of ``used``; each is released by its name. Raises
-        StaleOffer, Overcommit where more is used than was offered, DuplicateName, InvalidOption.
+        ``tasks`` names what is launched, in place of ``used``; each is released by its name. An offer with a
+        `max_duration` needs them, each with a duration of at most that. Raises StaleOffer, Overcommit where more is
+        used than was offered, DuplicateName, InvalidOption.
         """
         number, grant = self._book.get(offer)
         refusal = self._refusal(refuse_seconds, until)
         if tasks is not None and used is not None:
             raise InvalidOption("used and tasks are two ways to say the same; give one of them")
         where = (grant.framework, grant.role, grant.agent)
-        launched = self._tasks.made(tasks or {}, where, self._now, self.space)
+        bound = longest(grant.resources)
+        if bound is not None and tasks is None:
+            raise InvalidOption(
+                f"offer {number} is for tasks of at most {bound:g} s; name them, with durations, in tasks="
+            )
+        launched = self._tasks.made(tasks or {}, where, self._now, self.space, bound)
         if tasks is not None:
             amount = sum((task.resources for task in launched), Resources(space=self.space))
+            rest = grant.resources
+            for task in launched:  # one after the other: two may name the same port
+                if not task.resources <= rest:
+                    raise Overcommit(
+                        f"task {task.name!r} uses {task.resources}, of offer {number} {rest or 'nothing'} is left"
+                    )
+                rest = rest - task.resources
         else:
             amount = grant.resources if used is None else self._amount(used)
         if not amount <= grant.resources:
@@ -443,6 +472,7 @@ class Allocator:
         self._book.close(number)
         for task in launched:
             self._tasks.add(task)
+            self._takebacks.watch(task)
 
     @_verb
     def decline(
@@ -534,6 +564,82 @@ class Allocator:
         (task,) = self._tasks.made({name: spec}, where, float(began), self.space)
         self._check_unnamed(where, task.resources)
         self._tasks.add(task)
+        self._takebacks.watch(task)
+
+    # -- reclaims
+
+    @_verb
+    def plan_reclaim(
+        self,
+        framework: str,
+        shape: ResourcesLike | Shape,
+        count: int = 1,
+        *,
+        role: str | None = None,
+        grace: float = 30.0,
+        budget: BudgetLike = None,
+        together: bool = False,
+    ) -> Plan:
+        """What would be taken back so that so many tasks of the framework fit; changes nothing.
+
+        ``grace``: seconds that tasks get to end. ``budget`` bounds what is taken: a number of tasks, an amount, or both
+        in a pair. ``together``: all tasks or none. See `drf.reclaim` for who may be taken from; O(count x agents x
+        tasks). Raises UnknownName, InvalidOption, InvalidQuantity, NotSupported where the plug-in cannot reclaim.
+        """
+        role = self._role(framework, role)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidOption(f"count is {count!r}; it is a whole number of tasks, 1 or more")
+        tasks, amount = read_budget(budget, self.space)
+        return self._plan(
+            Demand(
+                framework,
+                role,
+                Shape.of(shape, space=self.space),
+                count,
+                check_grace(grace),
+                tasks,
+                amount,
+                bool(together),
+            )
+        )
+
+    @_verb
+    def reclaim(self, plan: Plan) -> None:
+        """Carry out a plan: rescind its offers, take back its tasks, keep what they free for the framework.
+
+        The next `run` names the tasks in `Decisions.reclaims`; end each and `release` it. One that is not released by
+        its deadline, the grace period from now, is named again. What is freed is offered to the framework, and to
+        nobody else before; that ends an interval after the deadline. Costs as `plan_reclaim`. Raises StalePlan where
+        the plan would be another one by now.
+        """
+        fresh = self._plan(plan.demand)
+        if not fresh.does_as(plan):
+            raise StalePlan(
+                f"the plan for framework {plan.demand.framework!r} was made when things stood otherwise; "
+                f"make a new one with plan_reclaim"
+            )
+        self._return(self._book.withdraw([rescind.offer for rescind in fresh.rescinds]))
+        for taken in fresh.reclaims:
+            self._takebacks.take(taken)
+        deadline = self._now + plan.demand.grace
+        for fit in fresh.claims:
+            self._plugin.claim(
+                plan.demand.framework, plan.demand.role, fit.agent, fit.resources, deadline
+            )
+
+    def _plan(self, demand: Demand) -> Plan:
+        if not hasattr(self._plugin, "situation"):
+            raise NotSupported("this allocator plug-in does not reclaim")
+        going = self._takebacks.going()
+        names = {task.name for task in going}
+        return make_plan(
+            demand,
+            self._plugin.situation(demand.framework, demand.role, demand.shape),
+            self._book.open(),
+            [task for task in self._tasks if task.name not in names],
+            going,
+            self._now,
+        )
 
     # -- fail-over
 
@@ -592,9 +698,9 @@ class Allocator:
         """The allocator that a snapshot was made of: it decides as that one would; O(state log state).
 
         ``policy`` is the policy again where it was an object that no name stands for, ``scorer`` the function again
-        that agents were ordered by, ``plugin`` a new plug-in, made as the one then was. Raises InputError for a snapshot
-        that is of another version, altered, cut off, or does not add up; InvalidOption where policy, scorer or plug-in
-        are missing, or not those.
+        that agents were ordered by, ``plugin`` a new plug-in, made as the one then was. Raises InputError for a
+        snapshot that is of another version, altered, cut off, or does not add up; InvalidOption where policy, scorer or
+        plug-in are missing, or not those.
         """
         state = opened(snapshot)
         new = cls._made(state, policy, scorer, plugin)
@@ -627,6 +733,7 @@ class Allocator:
             "roles": [[framework, list(roles)] for framework, roles in self._roles.items()],
             "offers": self._book.state(),
             "tasks": self._tasks.state(),
+            "takebacks": self._takebacks.state(),
             "allocator": plugin.state(),
         }
 
@@ -648,6 +755,7 @@ class Allocator:
             new._plugin.load(state["allocator"])
             new._book.load(state["offers"], space)
             new._tasks.load(state["tasks"], space)
+            new._takebacks.load(state["takebacks"])
             new._roles = {framework: tuple(roles) for framework, roles in state["roles"]}
             new._now = moment(state["now"], "the time")
         except _Given as error:
@@ -676,14 +784,19 @@ class Allocator:
             ),
             self._book.rescinded(),
             tuple(outcome.inverse_offers),
+            self._takebacks.due(self._now),
         )
 
     def next_deadline(self) -> float | None:
-        """When to call `advance` and `run` again at the latest: the interval, or the end of a refusal or an offer.
+        """When to call `advance` and `run` again at the latest: the interval, the end of a refusal, an offer or a task.
 
         None: never; O(1).
         """
-        deadlines = [self._plugin.next_deadline(), self._book.next_expiry()]
+        deadlines = [
+            self._plugin.next_deadline(),
+            self._book.next_expiry(),
+            self._takebacks.next(),
+        ]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # -- questions
@@ -892,7 +1005,7 @@ class Allocator:
     def _check_unnamed(self, where: Holding, amount: Resources) -> None:
         """What tasks use is given back by their names alone."""
         held, tasks = self._held(where), self._tasks.amount(where, self.space)
-        if not tasks + amount <= held:
+        if not amount <= held.minus(tasks):
             framework, role, agent = where
             raise Overcommit(
                 f"framework {framework!r} holds {held or 'nothing'} on agent {agent!r} for role {role!r}, "
@@ -913,6 +1026,12 @@ class Allocator:
 
     def _amount(self, resources: ResourcesLike) -> Resources:
         return Resources(resources, space=self.space)
+
+    def _total(
+        self, resources: ResourcesLike, short: tuple[ResourcesLike, float] | None
+    ) -> Resources:
+        total = self._amount(resources)
+        return total if short is None else total + read_short(short, self.space)
 
     def _usage(self, used: UsageLike | None) -> dict[str, dict[str, Resources]] | None:
         if used is None:
@@ -1085,6 +1204,7 @@ Tasks = tuple[tuple[Shape, int], ...]
 def _split(tasks: Tasks, used: Resources) -> tuple[Tasks, Tasks]:
     """Which of an offer's tasks the used part can have served, in their order, and which it cannot."""
     served, unmet = [], []
+    used = untagged(used)
     for shape, count in tasks:
         done = 0
         while done < count and shape.resources <= used:

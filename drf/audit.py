@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from drf.claims import Claims
 from drf.errors import InvariantBroken
 from drf.filters import Refusals
 from drf.frameworks import Framework
@@ -57,10 +58,11 @@ def check(
     roles: RoleTree,
     refusals: Refusals,
     frameworks: Mapping[str, Framework],
+    claims: Claims,
     noted: Quantities,
     space: ResourceSpace,
 ) -> None:
-    """Re-derive every invariant of ledger, orders, roles and refusals; O(state). Raises InvariantBroken."""
+    """Re-derive every invariant of ledger, orders, roles, refusals and claims; O(state). Raises InvariantBroken."""
     ledger.check()
     ranking.check()
     total: dict[str, int] = {}
@@ -75,6 +77,10 @@ def check(
             raise InvariantBroken(
                 f"a refusal of {refusal.framework!r} on {refusal.agent!r} is left over"
             )
+    for claim in claims:
+        listens = claim.framework in frameworks and frameworks[claim.framework].listens(claim.role)
+        if not listens or claim.agent not in ledger.agents or not claim.waiting <= claim.amount:
+            raise InvariantBroken(f"{claim} is left over")
     _check_roles(ledger, roles, frameworks)
 
 

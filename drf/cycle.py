@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from drf.claims import Claims
 from drf.company import Company
 from drf.explain import Obstacle
 from drf.filters import Refusals, is_allocatable, kinds
 from drf.frameworks import Framework
 from drf.ledger import Agent, Ledger
 from drf.plugins import Grant
-from drf.quota import Arrange, Budget, regular_scalar, shrink
+from drf.quota import NONE, Arrange, Budget, regular_scalar, shrink
 from drf.ranking import Ranking
 from drf.requests import Ask, Requests
 from drf.resources import Resources, Shape
-from drf.roles import Quantities, RoleTree, less
+from drf.roles import Quantities, RoleTree, add_to, less
+from drf.short import longest, parts
 from drf.tags import Tag
 
-Cut = dict[tuple[str, str], tuple[Resources, dict[Shape, int]]]
+Cut = dict[tuple[str, str, float | None], tuple[Resources, dict[Shape, int]]]
+"""Role, framework and longest task -> what it gets, for which tasks."""
 
 
 class Cycle:
@@ -38,6 +41,7 @@ class Cycle:
         requests: Requests,
         frameworks: dict[str, Framework],
         company: Company,
+        claims: Claims,
         *,
         minimum: Sequence[Resources],
         filter_gpus: bool,
@@ -53,6 +57,7 @@ class Cycle:
         self._frameworks = frameworks
         self._company = company
         self._mesos = mesos
+        self._claims = claims
         self._minimum = minimum
         self._filter_gpus = filter_gpus
         self._region = region
@@ -71,7 +76,7 @@ class Cycle:
                 self._guarantees(agent, budget, grants, shown)
         for agent in second:
             self._fair(agent, budget, grants, shown)
-        return [Grant(*key, amount) for key, amount in grants.items()]
+        return [Grant(*key, part) for key, amount in grants.items() for part in parts(amount)]
 
     def shared(self, agents: Sequence[Agent], budget: Budget | None) -> list[Grant]:
         """Decide for each agent in turn, offering what requested tasks can use; O(agents x frameworks) at worst."""
@@ -84,7 +89,7 @@ class Cycle:
         return [
             Grant(framework, role, agent, total, tuple(tasks.items()))
             for agent, cut in cuts.items()
-            for (role, framework), (total, tasks) in cut.items()
+            for (role, framework, _), (total, tasks) in cut.items()
         ]
 
     def forget(self, framework: str) -> None:
@@ -108,6 +113,11 @@ class Cycle:
             if not unsatisfied:
                 continue
             for framework, found in self._willing(role, agent, shown):
+                mine = self._claims.kept(agent.free, framework.name, role, agent.name)
+                if (
+                    mine is not None
+                ):  # it counts as given before, and is offered in the second stage
+                    found = found.minus(mine)
                 counted = found.split(regular_scalar)
                 part = shrink(counted, unsatisfied, limits=False, arrange=self._arrange)
                 limit = budget.limit_left(role)
@@ -142,16 +152,25 @@ class Cycle:
             if not agent.free:
                 return
             for framework, found in self._willing(role, agent, shown):
-                most = found
+                most, kept = found, NONE
                 if budget is not None:
                     counted = found.split(regular_scalar)
-                    most = found.minus(counted) + self._allowed(budget, role, counted)
+                    kept = self._kept(framework.name, role, agent)
+                    most = found.minus(counted) + self._allowed(budget, role, counted, kept=kept)
+                mine = self._claims.kept(agent.free, framework.name, role, agent.name)
+                if mine is not None:
+                    mine = mine.minus(mine.minus(found))
+                    if not mine <= most:  # quota cuts it by now: it is kept on, as one piece
+                        most, mine, kept = most.minus(mine), None, NONE
                 offer = self._passing(framework, role, agent, most)
-                if offer is None:
+                if offer is None or (mine is not None and not mine <= offer):
                     continue
                 self._commit(framework.name, role, agent, offer, grants, shown)
+                if mine is not None:
+                    self._claims.offered(framework.name, role, agent.name, mine)
                 if budget is not None:
-                    budget.give(role, {}, offer.split(regular_scalar).quantities())
+                    counted = offer.split(regular_scalar)
+                    budget.give(role, {}, less(counted.quantities(), kept))
 
     def _willing(
         self, role: str, agent: Agent, shown: dict[str, Resources]
@@ -161,29 +180,48 @@ class Cycle:
             framework = self._frameworks[name]
             if framework.excludes(role, agent) or self._is_kept_off(framework, agent):
                 continue
-            free = self._for_role(agent, role, shown)
-            if not free:
+            free = self._for_role(framework, role, agent, shown)
+            if not free and not self._claims:
                 return
             found = self._taken_by(framework, role, agent, free)
             if found is not None:
-                yield framework, found
+                for part in parts(found):  # each is an offer of its own
+                    yield framework, part
 
     def _allowed(
-        self, budget: Budget, role: str, counted: Resources, given: Quantities | None = None
+        self,
+        budget: Budget,
+        role: str,
+        counted: Resources,
+        given: Quantities | None = None,
+        kept: Quantities = NONE,
     ) -> Resources:
-        """How much of what quota counts the role may have beyond guarantees, and beyond what it is given now."""
-        limit = budget.limit_left(role, given)
+        """How much of what quota counts the role may have beyond guarantees, and beyond what it is given now.
+
+        What is ``kept`` for it was counted as its own before.
+        """
+        more = {**(given or {})}
+        add_to(more, kept, -1)
+        limit = budget.limit_left(role, more)
         if limit is not None:
             counted = shrink(counted, limit, limits=True, arrange=self._arrange)
-        surplus = budget.surplus()
+        surplus = budget.surplus(kept)
         if surplus is not None:
             counted = shrink(counted, surplus, limits=False, arrange=self._arrange)
         return counted
 
-    def _for_role(self, agent: Agent, role: str, shown: dict[str, Resources]) -> Resources:
-        """What is free and may go to the role, each shared object once in a cycle."""
-        free = agent.free.allocatable_to(role)
+    def _for_role(
+        self, framework: Framework, role: str, agent: Agent, shown: dict[str, Resources]
+    ) -> Resources:
+        """What is free, not kept for others, and may go to the role, each shared object once in a cycle."""
+        room = self._claims.room(agent.free, framework.name, role, agent.name)
+        free = room.allocatable_to(role)
         return free.minus(shown[agent.name]) if agent.name in shown else free
+
+    def _kept(self, framework: str, role: str, agent: Agent) -> Quantities:
+        """What quota counts of what is kept for the framework there, if it is whole by now; O(claims there)."""
+        kept = self._claims.kept(agent.free, framework, role, agent.name)
+        return NONE if kept is None else kept.split(regular_scalar).quantities()
 
     def _taken_by(
         self, framework: Framework, role: str, agent: Agent, free: Resources
@@ -282,6 +320,8 @@ class Cycle:
         if not agent.free:
             return Obstacle("nothing free", "all that it has is offered or held")
         free = agent.free.allocatable_to(role)
+        if free and not self._for_role(framework, role, agent, {}):
+            return Obstacle("claim", "what is free is kept for whom tasks were taken back")
         if not free:
             return Obstacle(
                 "reservation", f"what is free, {agent.free}, is reserved for other roles"
@@ -295,10 +335,17 @@ class Cycle:
             return Obstacle("capability", f"it cannot take what is free, {free}")
         if not whole:
             return self._task_obstacle(framework, role, agent, budget)
+        obstacles = [self._part_obstacle(framework, role, agent, budget, p) for p in parts(found)]
+        return None if None in obstacles else obstacles[0]
+
+    def _part_obstacle(
+        self, framework: Framework, role: str, agent: Agent, budget: Budget | None, found: Resources
+    ) -> Obstacle | None:
         offer = found
         if budget is not None:
             counted = found.split(regular_scalar)
-            allowed = self._allowed(budget, role, counted)
+            kept = self._kept(framework.name, role, agent)
+            allowed = self._allowed(budget, role, counted, kept=kept)
             offer = found.minus(counted) + allowed
             lack = budget.unsatisfied(role)
             if counted and not allowed and not lack:
@@ -340,7 +387,9 @@ class Cycle:
             amount = self._carved(framework, role, agent, ask.shape)
             if amount is None:
                 continue
-            if budget is not None and not self._within(budget, role, amount, False):
+            if budget is not None and not self._within(
+                budget, framework.name, role, agent, amount, False
+            ):
                 limited = True
                 continue
             refusal = self._refusals.blocks(framework.name, role, agent.name, amount)
@@ -371,15 +420,19 @@ class Cycle:
             if turn is None:
                 return
             role, framework, ask, amount = turn
+            kept = self._kept(framework, role, agent)
+            if self._claims.kept(agent.free, framework, role, agent.name) is not None:
+                self._claims.offered(framework, role, agent.name, amount)
             self._give(framework, role, agent, amount)
             self._requests.offer(framework, role, ask.shape)
             if budget is not None:
-                counted = amount.split(regular_scalar).quantities()
+                counted = less(amount.split(regular_scalar).quantities(), kept)
                 budget.take(role, counted, lacking=lacking)
             self.tell_waiting(framework, role)
-            total, tasks = cut.get((role, framework), (None, {}))
+            key = (role, framework, longest(amount))
+            total, tasks = cut.get(key, (None, {}))
             tasks[ask.shape] = tasks.get(ask.shape, 0) + 1
-            cut[role, framework] = (amount if total is None else total + amount, tasks)
+            cut[key] = (amount if total is None else total + amount, tasks)
 
     def _first_fit(
         self,
@@ -436,9 +489,11 @@ class Cycle:
                     amount = self._carved(framework, role, agent, ask.shape)
                     if amount is None:
                         continue
-                    if budget is not None and not self._within(budget, role, amount, lacking):
+                    if budget is not None and not self._within(
+                        budget, name, role, agent, amount, lacking
+                    ):
                         continue
-                    had = cut.get((role, name))
+                    had = cut.get((role, name, longest(amount)))
                     offer = amount if had is None else had[0] + amount
                     if not self._refusals.blocks(name, role, agent.name, offer):
                         return ask, amount
@@ -450,6 +505,16 @@ class Cycle:
             self._unfit[key] = (agent.growth, queue.seq)
         done.add((role, name))
         return None
+
+    def may_run(
+        self, framework: Framework, role: str, agent: Agent, shape: Shape, *, whole: bool
+    ) -> bool:
+        """Whether the framework may be offered room for such a task there, if there is any; O(terms)."""
+        return (
+            self._is_willing(framework, role, agent)
+            and shape.fits_attributes(agent.texts)
+            and (not whole or is_allocatable(shape.resources, self._least(framework, role)))
+        )
 
     def _is_willing(self, framework: Framework, role: str, agent: Agent) -> bool:
         return (
@@ -465,12 +530,22 @@ class Cycle:
         """What one task would get: from its role's reservations first, then from what is unreserved."""
         if not shape.fits_attributes(agent.texts):
             return None
-        return framework.carve(role, agent.free, shape)
+        room = self._claims.room(agent.free, framework.name, role, agent.name)
+        return framework.carve(role, room, shape)
 
-    def _within(self, budget: Budget, role: str, amount: Resources, lacking: bool) -> bool:
+    def _within(
+        self,
+        budget: Budget,
+        framework: str,
+        role: str,
+        agent: Agent,
+        amount: Resources,
+        lacking: bool,
+    ) -> bool:
         """Whether limits, and the headroom of others' guarantees, allow the task."""
+        kept = self._kept(framework, role, agent)
         counted = amount.split(regular_scalar).quantities()
-        return budget.allows(role, counted, lacking=lacking)
+        return budget.allows(role, counted, lacking=lacking, kept=kept)
 
     def tell_waiting(self, framework: str, role: str) -> None:
         """Pass on to the orders since when the framework waits; O(shapes + frameworks of the role)."""

@@ -54,6 +54,10 @@ class StaleOffer(DRFError, LookupError):
     """The offer was answered, rescinded or never made."""
 
 
+class StalePlan(DRFError, ValueError):
+    """What a plan rests on has changed since it was made."""
+
+
 class ClockError(DRFError, ValueError):
     """Time went back."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from drf.constraints import OfferConstraints
 from drf.ledger import Agent
 from drf.resources import Resources, ResourceSpace, Shape
+from drf.short import lasting, longest, parts
 from drf.snapshot import packed, unpacked
 from drf.tags import Tag
 
@@ -21,9 +22,13 @@ CAPABILITIES = frozenset(
         "RESERVATION_REFINEMENT",
         "REVOCABLE_RESOURCES",
         "SHARED_RESOURCES",
+        "SHORT_TASKS",
         "TASK_KILLING_STATE",
     }
 )
+
+DEFAULT = CAPABILITIES - {"SHORT_TASKS"}
+"""What a framework that names none is capable of, at most: that its tasks are short it has to say."""
 
 _FLAGS = {
     "gpus": "GPU_RESOURCES",
@@ -31,6 +36,7 @@ _FLAGS = {
     "revocable": "REVOCABLE_RESOURCES",
     "shared": "SHARED_RESOURCES",
     "refined": "RESERVATION_REFINEMENT",
+    "short": "SHORT_TASKS",
 }
 """Those that decide something."""
 
@@ -51,6 +57,7 @@ class Framework:
         "revocable",
         "roles",
         "shared",
+        "short",
         "suppressed",
         "takes_all",
     )
@@ -60,6 +67,7 @@ class Framework:
     revocable: bool
     shared: bool
     refined: bool
+    short: bool
 
     def __init__(self, name: str, active: bool) -> None:
         self.name = name
@@ -78,12 +86,15 @@ class Framework:
         known = frozenset(capabilities)
         for flag, capability in _FLAGS.items():
             setattr(self, flag, capability in known)
-        self.takes_all = self.revocable and self.shared and self.refined
+        self.takes_all = self.revocable and self.shared and self.refined and self.short
         self.min_allocatable = min_allocatable
         self.constraints = constraints or None
 
     def takes(self, tag: Tag) -> bool:
         """Whether it can use such an object."""
+        return self._takes_kind(tag) and (self.short or tag.longest is None)
+
+    def _takes_kind(self, tag: Tag) -> bool:
         return (
             (self.revocable or not tag.revocable)
             and (self.shared or not tag.shared)
@@ -97,19 +108,33 @@ class Framework:
         return amount.split(lambda name, tag, scalar: self.takes(tag))
 
     def carve(self, role: str, room: Resources, shape: Shape) -> Resources | None:
-        """What a task gets out of the room: from its role's reservations first, then from what is unreserved.
+        """What a task gets out of the room, None if it does not fit; O(objects log objects).
 
-        None if it does not fit; O(objects log objects).
+        From room for short tasks first, the shortest, if the task is one; there from reservations of its role first,
+        then what is unreserved, and what is revocable last.
         """
         if room.is_plain:
             return shape.resources if shape.resources <= room else None
+        for part in parts(room)[::-1]:
+            bound = longest(part)
+            if bound is None or (shape.duration is not None and shape.duration <= bound):
+                got = self._carve(role, part, shape.resources, bound)
+                if got is not None:
+                    return got
+        return None
+
+    def _carve(
+        self, role: str, room: Resources, amount: Resources, bound: float | None
+    ) -> Resources | None:
         free = room.allocatable_to(role).split(
-            lambda name, tag, scalar: self.takes(tag) and not tag.shared and not tag.fixed
+            lambda name, tag, scalar: self._takes_kind(tag) and not tag.shared and not tag.fixed
         )
-        others = shape.resources.minus(shape.resources.scalars)
+        others = amount.minus(amount.scalars)
+        if bound is not None:
+            others = lasting(others, bound)
         if not others <= free:
             return None
-        left = dict(shape.resources.units)
+        left = dict(amount.units)
         taken = []
         for item in sorted(free.objects(), key=lambda i: (not i.tag.reservations, i.tag.revocable)):
             want = left.get(item.name, 0)

@@ -14,6 +14,7 @@ from drf import audit
 from drf._random import SplitMix64
 from drf.affinity import Affinity
 from drf.backoff import Backoff
+from drf.claims import Claims
 from drf.company import Company
 from drf.constraints import OfferConstraints
 from drf.cycle import Cycle
@@ -30,7 +31,7 @@ from drf.errors import (
 )
 from drf.explain import Ahead, Entitlement, Obstacle, Standing, Why
 from drf.filters import Event, Refusal, Refusals
-from drf.frameworks import CAPABILITIES, Framework
+from drf.frameworks import CAPABILITIES, DEFAULT, Framework
 from drf.ledger import Agent, Ledger
 from drf.maintenance import Maintenance
 from drf.plugins import (
@@ -51,6 +52,7 @@ from drf.ranking import Ranking
 from drf.requests import Requests
 from drf.resources import Resources, Shape
 from drf.roles import RoleTree, add_to
+from drf.situation import Situation, situation
 from drf.snapshot import moment, pairs, read_units, stream, whole
 from drf.sorter import Sorter
 from drf.tags import Tag, check_role
@@ -76,8 +78,8 @@ RECOVERY_SECONDS = 600.0
 AGENT_ORDERS = ("random", "id", "pack", "spread")
 """In which order agents are visited, beside a scorer's."""
 
-TICK, RECOVERED = "tick", "recovered"
-_EVENTS = {TICK: TICK, RECOVERED: RECOVERED}
+TICK, RECOVERED, CLAIM_END = "tick", "recovered", "claim end"
+_EVENTS = {TICK: TICK, RECOVERED: RECOVERED, CLAIM_END: CLAIM_END}
 
 
 class InverseEnd(NamedTuple):
@@ -202,6 +204,7 @@ class HierarchicalAllocator:
         self._requests = Requests()
         self._company = Company(self._ledger)
         self._backoff = Backoff(interval or 1.0, backoff) if backoff else None
+        self._claims = Claims()
         self._maintenance = Maintenance(self._ledger)
         self._frameworks: dict[str, Framework] = {}
         self._quantities: dict[str, int] = {}
@@ -213,6 +216,7 @@ class HierarchicalAllocator:
             self._requests,
             self._frameworks,
             self._company,
+            self._claims,
             minimum=self.options["min_allocatable"],
             filter_gpus=filter_gpus,
             region=master_region,
@@ -337,6 +341,7 @@ class HierarchicalAllocator:
         self._set_total(self._bounded({}, gone.total.quantities()))
         self._refusals.clear_agent(agent)
         self._maintenance.forget_refusals(agent=agent)
+        self._claims.drop(agent=agent)
         self._candidates.pop(agent, None)
         if self._eager and self._roles.quotas:
             self._trigger()  # what was out there counts for quota no more
@@ -439,6 +444,9 @@ class HierarchicalAllocator:
                 self._end_refusals(framework, role)
                 self._requests.drop(framework, role)
                 self._untrack(framework, role)
+        for role in {*old_roles, *roles}:
+            if not record.listens(role):
+                self._drop_claims(framework=framework, role=role)
         for role in roles:
             if role in old_suppressed and role not in record.suppressed:
                 self._end_refusals(framework, role)
@@ -466,6 +474,7 @@ class HierarchicalAllocator:
             self._requests.drop(framework, role)
             self._untrack(framework, role)
         self._refusals.clear_framework(framework)
+        self._drop_claims(framework=framework)
         self._maintenance.forget(framework)
         self._cycle.forget(framework)
 
@@ -483,6 +492,7 @@ class HierarchicalAllocator:
         if not self._lenient:
             self._maintenance.drop(framework)
         self._listen(record, record.roles)
+        self._drop_claims(framework=framework)
         for role in record.roles:
             self._end_refusals(framework, role)
         self._refusals.clear_framework(framework)
@@ -527,6 +537,8 @@ class HierarchicalAllocator:
         record, roles = self._subscribed(framework, roles)
         record.suppressed.update(roles)
         self._listen(record, roles)
+        for role in roles:
+            self._drop_claims(framework=framework, role=role)
 
     def revive(self, framework: str, roles: Sequence[str] = ()) -> None:
         """Ask it again in these roles (none named: all) and end its refusals there; all agents are candidates."""
@@ -581,6 +593,8 @@ class HierarchicalAllocator:
             self._unaccount(framework, role, agent, resources, held=held)
             if held:
                 self._refusals.freed(agent)
+            else:
+                self._answered(framework, role, agent)
             self._react(agent)
         if unmet:
             again = self._requests.answer(framework, role, unmet, served=False)
@@ -608,6 +622,7 @@ class HierarchicalAllocator:
         self._roles.kept(role, resources)
         if self._backoff is not None:
             self._backoff.accepted(framework, role, self._runs)
+        self._answered(framework, role, agent)
         if served:
             self._requests.answer(framework, role, served, served=True)
             self._cycle.tell_waiting(framework, role)
@@ -655,6 +670,67 @@ class HierarchicalAllocator:
             total = total - consumed + converted
         self._change_total(record, total)
         self._react(agent)
+
+    # -- reclaims
+
+    def situation(self, framework: str, role: str, shape: Shape) -> Situation:
+        """What a plan for such tasks of the framework rests on; O(agents + clients x depth).
+
+        Raises UnknownName, InvalidOption where it wants no offers in the role.
+        """
+        record, _ = self._subscribed(framework, [role])
+        if self._whole and not record.short:
+            shape = shape._replace(duration=None)  # it is offered no room for short tasks
+        if not record.listens(role):
+            raise InvalidOption(
+                f"framework {framework!r} wants no offers for role {role!r}; activate or revive it first"
+            )
+        agents = [
+            agent
+            for _, agent in sorted(self._ledger.agents.items())
+            if self._is_usable(agent)
+            and self._cycle.may_run(record, role, agent, shape, whole=self._whole)
+        ]
+        return situation(
+            role,
+            record,
+            shape,
+            agents,
+            ledger=self._ledger,
+            ranking=self._ranking,
+            roles=self._roles,
+            claims=self._claims,
+            total=self._quantities,
+            budget=self._budget(),
+        )
+
+    def claim(
+        self, framework: str, role: str, agent: str, amount: Resources, deadline: float
+    ) -> None:
+        """Keep so much of the agent for the framework until an interval (or 1 s) after the deadline.
+
+        It is offered to nobody else before it was offered to the framework, in one piece. The framework's refusals in
+        the role end: it wants this. Raises UnknownName.
+        """
+        self._subscribed(framework, [role])
+        record = self._ledger[agent]
+        until = deadline + (self._interval or 1.0)
+        self._claims.add(framework, role, agent, amount, until)
+        self._timers.set(until, CLAIM_END)
+        self._end_refusals(framework, role)
+        self._ledger.grow(record)
+        self._react(agent)
+
+    def _answered(self, framework: str, role: str, agent: str) -> None:
+        """An offer there was answered: what was kept for it, and offered, is kept no more."""
+        self._drop_claims(framework=framework, role=role, agent=agent, met=True)
+
+    def _drop_claims(self, **which: Any) -> None:
+        if not self._claims:
+            return
+        for agent in self._claims.drop(**which):
+            self._ledger.grow(self._ledger.agents[agent])
+            self._react(agent)
 
     # -- maintenance
 
@@ -740,6 +816,8 @@ class HierarchicalAllocator:
                     self._timers.set(self._now + self._interval, TICK)
             elif due[1] is RECOVERED:
                 self._expected = None
+            elif due[1] is CLAIM_END:
+                self._drop_claims(ended=self._now)
             elif isinstance(due[1], InverseEnd):
                 if due[1].agent in self._ledger.agents:
                     self._react(due[1].agent)
@@ -977,13 +1055,14 @@ class HierarchicalAllocator:
         return {"allocator/mesos/allocation_runs": self._runs, **found}
 
     def check(self) -> None:
-        """Re-derive every invariant of ledger, orders, roles and refusals; O(state). Raises InvariantBroken."""
+        """Re-derive every invariant of ledger, orders, roles, refusals and claims; O(state). Raises InvariantBroken."""
         audit.check(
             self._ledger,
             self._ranking,
             self._roles,
             self._refusals,
             self._frameworks,
+            self._claims,
             self._quantities,
             self.space,
         )
@@ -1001,6 +1080,7 @@ class HierarchicalAllocator:
             "refusals": self._refusals.state(),
             "requests": self._requests.state(),
             "company": self._company.state(),
+            "claims": self._claims.state(),
             "backoff": None if self._backoff is None else self._backoff.state(),
             "maintenance": self._maintenance.state(),
             "timers": [
@@ -1036,6 +1116,7 @@ class HierarchicalAllocator:
         self._refusals.load(state["refusals"], self.space)
         self._requests.load(state["requests"], self.space)
         self._company.load(state["company"])
+        self._claims.load(state["claims"], self.space)
         if self._backoff is not None:
             self._backoff.load(state["backoff"])
         self._maintenance.load(state["maintenance"])
@@ -1112,7 +1193,7 @@ class HierarchicalAllocator:
 
     def _capabilities(self, framework: str, given: Sequence[str] | None) -> frozenset[str]:
         if given is None:
-            return CAPABILITIES if self._capable else frozenset()
+            return DEFAULT if self._capable else frozenset()
         return _known_capabilities(f"framework {framework!r}", given)
 
     def _usage(self, used: Usage | None) -> list[tuple[str, str, Resources]]:
@@ -1202,7 +1283,10 @@ class HierarchicalAllocator:
         """What quota says now; None where there is none."""
         if not self._roles.quotas:
             return None
-        return Budget(self._roles, tree=self._tree_quota, free=self._headroom)
+        claimed = (
+            (claim.role, claim.waiting.split(regular_scalar).quantities()) for claim in self._claims
+        )
+        return Budget(self._roles, tree=self._tree_quota, free=self._headroom, claimed=claimed)
 
     def _headroom(self) -> Mapping[str, int]:
         """What guarantees can count on: in Mesos of the whole cluster, else of agents that are offered at all."""
@@ -1211,7 +1295,8 @@ class HierarchicalAllocator:
             free: dict[str, int] = {}
             for agent in agents:
                 if self._is_usable(agent):
-                    add_to(free, agent.free.split(regular_scalar).quantities(), 1)
+                    room = self._claims.unclaimed(agent.free, agent.name)
+                    add_to(free, room.split(regular_scalar).quantities(), 1)
             return free
         out: dict[str, int] = {}
         for role in self._ranking.roles.clients():

@@ -19,6 +19,7 @@ from drf.constraints import OfferConstraints
 from drf.errors import DRFError, InputError, InvalidOption
 from drf.offers import Decisions, Offer
 from drf.plugins import AllocatorPlugin, Policy, Scorer
+from drf.reclaim import Demand, Plan
 from drf.resources import Resources, Shape
 from drf.tasks import TaskSpec
 from drf.units import ResourceSpace
@@ -38,6 +39,7 @@ VERBS = (
     "deactivate_framework",
     "decline",
     "pause",
+    "reclaim",
     "recover",
     "release",
     "remove_agent",
@@ -102,7 +104,7 @@ class JournaledAllocator(Allocator):
         """Begin a new journal at a snapshot, which is its first line; O(state). Raises as `Allocator.restore`."""
         if write is None:
             raise InvalidOption("a journal goes on somewhere; give a function for its lines")
-        if not policy is scorer is plugin is None:
+        if (policy, scorer, plugin) != (None, None, None):
             raise InvalidOption(
                 "a journal is carried out by names alone; leave policy, scorer and plugin out"
             )
@@ -142,7 +144,10 @@ def _plain(value: Any) -> Any:
         return {"$resources": value.to_json()}
     if isinstance(value, Shape):
         where = [[name, sorted(values)] for name, values in value.where]
-        return {"$shape": [value.resources.to_json(), where]}
+        bound = [] if value.duration is None else [value.duration]
+        return {"$shape": [value.resources.to_json(), where, *bound]}
+    if isinstance(value, Plan):
+        return _plain(value.demand._asdict())  # made anew where it is carried out again
     if isinstance(value, TaskSpec):
         return {"$task": [_plain(entry) for entry in value]}
     if isinstance(value, Offer):
@@ -168,10 +173,11 @@ def _rich(value: Any, space: ResourceSpace) -> Any:
         if "$resources" in value:
             return Resources.from_json(value["$resources"], space=space)
         if "$shape" in value:
-            amount, where = value["$shape"]
+            amount, where, *bound = value["$shape"]
             return Shape(
                 Resources.from_json(amount, space=space),
                 tuple((name, frozenset(values)) for name, values in where),
+                *bound,
             )
         if "$task" in value:
             return TaskSpec(*(_rich(entry, space) for entry in value["$task"]))
@@ -189,6 +195,11 @@ def _decided(decisions: Decisions) -> dict[str, Any]:
         ]
     if decisions.rescinds:
         out["rescinds"] = list(decisions.rescinds)
+    if decisions.reclaims:
+        out["reclaims"] = [
+            [_plain(entry) for entry in reclaim._replace(resources=reclaim.resources.to_json())]
+            for reclaim in decisions.reclaims
+        ]
     if decisions.inverse_offers:
         out["inverse_offers"] = [list(inverse) for inverse in decisions.inverse_offers]
     return out
@@ -322,12 +333,29 @@ def _do(found: Replay, entry: Mapping[str, Any], own: bool) -> None:
     if verb not in VERBS:
         raise InvalidOption(f"{verb!r} is no verb of an allocator")
     found.events += 1
-    if own or verb not in ("accept", "decline", "release"):
+    if verb == "reclaim":
+        _reclaim(allocator, *args, **kwargs)
+    elif own or verb not in ("accept", "decline", "release"):
         getattr(allocator, verb)(*args, **kwargs)
     elif verb == "release":
         _release(found, *args, **kwargs)
     else:
         _answer(found, verb, *args, **kwargs)
+
+
+def _reclaim(allocator: Allocator, plan: Mapping[str, Any]) -> None:
+    """The plan is made anew, as things stand: another policy may have to take other tasks."""
+    demand = Demand(**plan)
+    fresh = allocator.plan_reclaim(
+        demand.framework,
+        demand.shape,
+        demand.tasks,
+        role=demand.role,
+        grace=demand.grace,
+        budget=(demand.most_tasks, demand.most),
+        together=demand.together,
+    )
+    allocator.reclaim(fresh)
 
 
 def _answer(found: Replay, verb: str, number: int, used: Any = None, **kwargs: Any) -> None:

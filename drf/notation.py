@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -15,9 +16,10 @@ from drf.values import Item, Value, merge_ranges
 _RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
 _WORD = re.compile(r"[^\s,;{}]+")
 _RESERVED = re.compile(r"(.+?)\(\s*([^()]+?)\s*\)")
+_SHORT = re.compile(r"(.+?)\{\s*([0-9.e+]+)\s*s\s*\}")
 _SOURCES = (None, "PATH", "MOUNT", "RAW", "BLOCK")
 _KEYS = frozenset(
-    {"name", "value", "reservations", "revocable", "shared", "count", "disk", "provider"}
+    {"name", "value", "reservations", "revocable", "shared", "count", "disk", "provider", "longest"}
 )
 
 
@@ -35,7 +37,10 @@ def entries(what: str | Mapping[str, Any] | None) -> Iterable[tuple[object, Tag,
 
 
 def parsed(text: str) -> Iterator[tuple[str, Tag, object]]:
-    """Name, tag and value of each part; ``name(role)`` is reserved to the role. Raises InvalidQuantity."""
+    """Name, tag and value of each part. Raises InvalidQuantity.
+
+    ``name(role)`` is reserved to the role, ``name{60s}`` is for tasks of at most 60 seconds.
+    """
     for part in text.split(";"):
         if not part.strip():
             continue
@@ -45,10 +50,12 @@ def parsed(text: str) -> Iterator[tuple[str, Tag, object]]:
                 f"{part.strip()!r} in {text!r} is malformed; write name:amount, parts split by ';'"
             )
         tag = Tag()
+        if bounded := _SHORT.fullmatch(name):
+            name, tag = bounded[1], Tag(longest=check_longest(part.strip(), _number(bounded[2])))
         if reserved := _RESERVED.fullmatch(name):
             name = reserved[1]
             if reserved[2] != "*":  # Mesos writes so what is unreserved
-                tag = Tag((Reservation(check_role(reserved[2])),))
+                tag = tag._replace(reservations=(Reservation(check_role(reserved[2])),))
         if value.startswith("[") and value.endswith("]"):
             found = [_RANGE.fullmatch(r) for r in value[1:-1].split(",")]
             if not all(found):
@@ -65,6 +72,26 @@ def parsed(text: str) -> Iterator[tuple[str, Tag, object]]:
                 raise InvalidQuantity(
                     f"{name}: {value!r} is not a number, [ranges] or {{set}}"
                 ) from None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def check_longest(what: object, seconds: object) -> float:
+    """Seconds of the longest task that may use it. Raises InvalidQuantity."""
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, (int, float))
+        or not 0 < seconds < math.inf
+    ):
+        raise InvalidQuantity(
+            f"{what}: the longest task is of {seconds!r} s; give a number above 0"
+        )
+    return float(seconds)
 
 
 def to_value(name: str, value: object, space: ResourceSpace) -> int | Value:
@@ -101,10 +128,16 @@ def item_text(item: Item, space: ResourceSpace) -> str:
     marks = ["revocable"] if tag.revocable else []
     if tag.shared:
         marks.append("shared" if copies == 1 else f"shared x{copies}")
+    if tag.longest is not None:
+        marks.append(f"{_seconds(tag.longest)!r}s")
     if marks:
         text += f"{{{', '.join(marks)}}}"
     shown = decimal_text(value, space.scale(name)) if isinstance(value, int) else value_text(value)
     return f"{text}:{shown}"
+
+
+def _seconds(longest: float) -> int | float:
+    return int(longest) if longest.is_integer() else longest
 
 
 def _only(given: Any, keys: Iterable[str], what: str) -> None:
@@ -164,6 +197,7 @@ def item_from_json(entry: Any, space: ResourceSpace) -> Item:
         if disk is None
         else Disk(disk.get("source"), disk.get("persistence"), disk.get("root")),
         entry.get("provider"),
+        None if entry.get("longest") is None else check_longest(entry, entry["longest"]),
     )
     if tag.shared and not isinstance(value, int):
         raise InvalidQuantity(f"{entry!r}: only scalars can be shared")
@@ -205,4 +239,6 @@ def item_to_json(item: Item, space: ResourceSpace) -> dict[str, Any]:
         out["disk"] = {k: v for k, v in tag.disk._asdict().items() if v is not None}
     if tag.provider is not None:
         out["provider"] = tag.provider
+    if tag.longest is not None:
+        out["longest"] = _seconds(tag.longest)
     return out

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from drf.errors import InputError, InvalidOption, StaleOffer
 from drf.plugins import Grant, InverseOffer
 from drf.resources import Resources, ResourceSpace
+from drf.short import longest
 from drf.snapshot import moment, packed, packed_shape, unpacked, unpacked_shape, whole
 
 
@@ -25,6 +26,11 @@ class Offer:
         self.id = number
         self.framework, self.role, self.agent, self.resources, self.tasks = grant
         self.expires = expires
+
+    @property
+    def max_duration(self) -> float | None:
+        """Seconds that a task on it may run at most, None for no bound; O(objects)."""
+        return longest(self.resources)
 
     def __repr__(self) -> str:
         return (
@@ -86,11 +92,24 @@ class Offers(Sequence[Offer]):
         return f"<{len(self)} offers>"
 
 
+class Reclaim(NamedTuple):
+    """A task that must end by the deadline (seconds of the caller's clock), and why: end it, then `release` it."""
+
+    task: str
+    framework: str
+    role: str
+    agent: str
+    resources: Resources
+    deadline: float
+    reason: str
+
+
 class Decisions:
     """What a run decided. Falsy if it decided nothing.
 
     ``offers`` are new; ``rescinds`` names the ids of offers that ended unanswered (they ran out, or their agent or
-    framework is gone); ``inverse_offers`` ask frameworks to leave agents with planned maintenance.
+    framework is gone); ``inverse_offers`` ask frameworks to leave agents with planned maintenance;
+    ``reclaims`` name tasks that must end: taken back, overdue after that, or longer than their duration.
     """
 
     __slots__ = ("inverse_offers", "offers", "reclaims", "rescinds")
@@ -100,14 +119,15 @@ class Decisions:
         offers: Offers,
         rescinds: tuple[int, ...] = (),
         inverse_offers: tuple[InverseOffer, ...] = (),
+        reclaims: tuple[Reclaim, ...] = (),
     ) -> None:
         self.offers = offers
         self.rescinds = rescinds
         self.inverse_offers = inverse_offers
-        self.reclaims: tuple[()] = ()
+        self.reclaims = reclaims
 
     def __bool__(self) -> bool:
-        return bool(self.offers or self.rescinds or self.inverse_offers)
+        return bool(self.offers or self.rescinds or self.inverse_offers or self.reclaims)
 
     def __repr__(self) -> str:
         shown = [f"offers={list(self.offers)}", f"rescinds={list(self.rescinds)}"]
@@ -176,6 +196,10 @@ class OfferBook:
             if grant.agent == agent or (grant.framework == framework and role in (None, grant.role))
         }
         return self._end(gone)
+
+    def withdraw(self, numbers: Sequence[int]) -> list[Grant]:
+        """Take back these open offers; their grants; O(of them)."""
+        return self._end({number: self._open[number] for number in numbers})
 
     def _end(self, gone: dict[int, Grant]) -> list[Grant]:
         for number in gone:

@@ -14,6 +14,8 @@ from drf.roles import Quantities, Role, RoleTree, add_to, added, less, line_of
 from drf.tags import Tag
 from drf.values import Item
 
+NONE: Quantities = {}
+
 _SOURCES = {None: 0, "PATH": 1, "MOUNT": 2}
 
 
@@ -74,14 +76,28 @@ def shrink(
 
 
 class Budget:
-    """What quota says within one cycle, kept up to date with what the cycle gives."""
+    """What quota says within one cycle, kept up to date with what the cycle gives.
 
-    def __init__(self, roles: RoleTree, *, tree: bool, free: Callable[[], Quantities]) -> None:
+    ``claimed`` is what is kept for roles, and counts as theirs; ``free`` is without it.
+    """
+
+    def __init__(
+        self,
+        roles: RoleTree,
+        *,
+        tree: bool,
+        free: Callable[[], Quantities],
+        claimed: Iterable[tuple[str, Quantities]] = (),
+    ) -> None:
         self._tree = tree
         self._nodes: dict[str, Role] = {
             role: node for role, node in roles.quotas.items() if tree or "/" not in role
         }
         self._consumed = {role: node.consumed() for role, node in self._nodes.items()}
+        self._lines: dict[str, list[str]] = {}
+        for role, units in claimed:
+            for name in self.line(role):
+                add_to(self._consumed[name], units, 1)
         self._below: dict[str, list[str]] = {}
         for role in self._nodes:
             above = next((up for up in line_of(role)[1:] if up in self._nodes), "")
@@ -89,7 +105,6 @@ class Budget:
         self.guaranteed = any(node.guarantees for node in self._nodes.values())
         self._required = self._lacking("") if self.guaranteed else {}
         self._available = dict(free()) if self.guaranteed else {}
-        self._lines: dict[str, list[str]] = {}
 
     def _lacking(self, role: str) -> dict[str, int]:
         """What guarantees of the role, or of those below it, still lack, whichever is more of a name."""
@@ -132,7 +147,7 @@ class Budget:
         return out
 
     def limit_left(self, role: str, but: Quantities | None = None) -> dict[str, int] | None:
-        """What limits still allow, after ``but``; None where nothing is limited."""
+        """What limits still allow, after ``but`` (below 0: without that); None where nothing is limited."""
         out: dict[str, int] | None = None
         for name in self.line(role):
             limits = self._nodes[name].limits
@@ -145,24 +160,30 @@ class Budget:
                 out[resource] = min(out.get(resource, left), left)
         return out
 
-    def surplus(self) -> dict[str, int] | None:
-        """What is free beyond what guarantees need kept; None where nothing need be kept."""
+    def surplus(self, kept: Quantities = NONE) -> dict[str, int] | None:
+        """What is free, with what is kept, beyond what guarantees need; None where they need nothing."""
         if not self._required:
             return None
-        return less(self._available, self._required)
+        return less(added(self._available, kept), self._required)
 
-    def allows(self, role: str, counted: Quantities, *, lacking: bool = False) -> bool:
+    def needed(self) -> dict[str, int]:
+        """What guarantees need kept beyond what is free, or below 0 less than that; names they need alone."""
+        return {name: q - self._available.get(name, 0) for name, q in self._required.items()}
+
+    def allows(
+        self, role: str, counted: Quantities, *, lacking: bool = False, kept: Quantities = NONE
+    ) -> bool:
         """Whether limits, and the headroom of others' guarantees, have room for so much.
 
-        ``lacking``: and the role's guarantees lack some of it.
+        ``lacking``: and the role's guarantees lack some of it. What is ``kept`` for it was counted as its own before.
         """
-        limit = self.limit_left(role)
+        limit = self.limit_left(role, {name: -units for name, units in kept.items()})
         if limit is not None and any(q > limit.get(n, q) for n, q in counted.items()):
             return False
         lack = self.unsatisfied(role) if self.guaranteed else {}
         if lacking and not any(name in lack for name in counted):
             return False
-        surplus = self.surplus()
+        surplus = self.surplus(kept)
         return surplus is None or all(
             max(q - lack.get(n, 0), 0) <= surplus.get(n, 0) for n, q in counted.items()
         )

@@ -45,6 +45,10 @@ class Ranking:
             self._policy, total=self._total, space=self.space, exclude=self._exclude, seed=seed
         )
 
+    def counts(self, resource: str) -> bool:
+        """Whether the resource counts for shares; O(1)."""
+        return resource not in self._exclude and self._policy.counts(resource)
+
     def set_total(self, total: Resources) -> None:
         """What the cluster has; the sorters of frameworks hear of it when they are next asked; O(roles)."""
         self._total = total

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from drf.errors import InvalidOption, InvalidQuantity, Overcommit
 from drf.notation import (
+    check_longest,
     entries,
     item_from_json,
     item_text,
@@ -427,6 +428,7 @@ class Resources:
 class Shape(NamedTuple):
     """What one task needs: an amount, and on which agents: ``where`` names attributes and their allowed values.
 
+    ``duration``: seconds that it runs at most, None for no bound; within it it may use room that is for short tasks.
     Make one with `Shape.of`. Equal shapes are one request.
 
     >>> Shape.of("cpus:2;gpus:1", where={"model": ["T4", "G2"]}).fits_attributes({"model": "T4"})
@@ -435,6 +437,7 @@ class Shape(NamedTuple):
 
     resources: Resources
     where: tuple[tuple[str, frozenset[str]], ...] = ()
+    duration: float | None = None
 
     @classmethod
     def of(
@@ -443,13 +446,16 @@ class Shape(NamedTuple):
         where: Mapping[str, Collection[str]] | None = None,
         *,
         space: ResourceSpace | None = None,
+        duration: float | None = None,
     ) -> Shape:
         """The shape of an amount (text, mapping or Resources); O(names). Raises InvalidQuantity, InvalidOption."""
         if isinstance(resources, Shape):
-            amount, old = resources
-            if where:
-                raise InvalidOption("a Shape has its own where; give it there")
-            return cls(Resources(amount, space=space), old) if space else resources
+            amount = resources.resources
+            if where or duration is not None:
+                raise InvalidOption("a Shape has its own where and duration; give them there")
+            return (
+                resources._replace(resources=Resources(amount, space=space)) if space else resources
+            )
         amount = Resources(resources, space=space)
         if not amount:
             raise InvalidQuantity("a task needs something; give at least one amount above 0")
@@ -460,7 +466,9 @@ class Shape(NamedTuple):
                     f"where={{{attribute!r}: {values!r}}}: give a collection of at least one value"
                 )
             allowed.append((attribute, frozenset(values)))
-        return cls(amount, tuple(allowed))
+        if duration is not None:
+            duration = check_longest(amount, duration)
+        return cls(amount, tuple(allowed), duration)
 
     def fits_attributes(self, attributes: Mapping[str, str]) -> bool:
         """Whether an agent with these attributes may run it; O(len(where))."""

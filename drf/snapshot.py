@@ -116,13 +116,18 @@ def unpacked(given: Any, space: ResourceSpace) -> Resources:
 
 def packed_shape(made: Shape) -> list[Any]:
     """The shape of a task; O(names)."""
-    return [packed(made.resources), [[name, sorted(values)] for name, values in made.where]]
+    where = [[name, sorted(values)] for name, values in made.where]
+    return [packed(made.resources), where, made.duration]
 
 
 def unpacked_shape(given: Any, space: ResourceSpace) -> Shape:
     """Back again; O(names)."""
-    of, where = given
-    return Shape(unpacked(of, space), tuple((name, frozenset(values)) for name, values in where))
+    of, where, duration = given
+    return Shape(
+        unpacked(of, space),
+        tuple((name, frozenset(values)) for name, values in where),
+        None if duration is None else moment(duration, "the duration of a shape"),
+    )
 
 
 def plain(value: Any) -> Any:
@@ -156,7 +161,7 @@ def _value(value: Any) -> Any:
 def _tag(tag: Tag) -> list[Any]:
     stack = [[r.role, r.type, r.principal, [list(label) for label in r.labels]] for r in tag[0]]
     disk = None if tag.disk is None else list(tag.disk)
-    return [stack, tag.revocable, tag.shared, disk, tag.provider]
+    return [stack, tag.revocable, tag.shared, disk, tag.provider, tag.longest]
 
 
 def _item(name: str, value: Any, tag: Any = None, copies: int = 1) -> Item:
@@ -171,12 +176,17 @@ def _item(name: str, value: Any, tag: Any = None, copies: int = 1) -> Item:
         raise InvalidQuantity(f"{name}: {value!r} is nothing; nothing is not kept")
     if tag is None:
         return Item(name, value)
-    stack, revocable, shared, disk, provider = tag
+    stack, revocable, shared, disk, provider, bound = tag
     reservations = tuple(
         Reservation(role, kind, principal, tuple((str(k), str(v)) for k, v in labels))
         for role, kind, principal, labels in stack
     )
     made = Tag(
-        reservations, bool(revocable), bool(shared), None if disk is None else Disk(*disk), provider
+        reservations,
+        bool(revocable),
+        bool(shared),
+        None if disk is None else Disk(*disk),
+        provider,
+        None if bound is None else moment(bound, f"the longest task on {name}"),
     )
     return Item(name, value, made, copies)

@@ -52,7 +52,8 @@ class Tag(NamedTuple):
     """Everything that makes two objects of one resource name two objects.
 
     ``reservations`` is a stack, the owner last. A shared object can be had many times over; a persistent volume, a
-    MOUNT or a BLOCK disk is had whole or not at all.
+    MOUNT or a BLOCK disk is had whole or not at all. ``longest``: seconds that a task may use it at most, None for no
+    bound.
     """
 
     reservations: tuple[Reservation, ...] = ()
@@ -60,6 +61,7 @@ class Tag(NamedTuple):
     shared: bool = False
     disk: Disk | None = None
     provider: str | None = None
+    longest: float | None = None
 
     @property
     def owner(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from drf.errors import DuplicateName, InvalidName, InvalidOption, UnknownName
 from drf.resources import Resources, ResourcesLike, ResourceSpace
+from drf.short import lasting
 from drf.snapshot import moment, packed, unpacked
 
 
@@ -63,8 +64,12 @@ class TaskBook:
         where: Holding,
         started: float,
         space: ResourceSpace,
+        bound: float | None = None,
     ) -> list[Task]:
-        """The tasks of these specifications, checked but not added; O(tasks). Raises as `check_spec`, DuplicateName."""
+        """The tasks of these specifications, checked but not added; O(tasks). Raises as `check_spec`, DuplicateName.
+
+        ``bound``: seconds that each may run at most, None for no bound; what is then named plainly is of such room.
+        """
         if not isinstance(specs, Mapping):
             raise InvalidOption(f"tasks is {specs!r}; give a mapping of names to TaskSpec")
         out = []
@@ -77,7 +82,14 @@ class TaskBook:
                 raise DuplicateName(
                     f"task {name!r} runs already; release it, or choose another name"
                 )
-            out.append(Task(name, *where, check_spec(name, spec, space), started, *spec[1:]))
+            amount = check_spec(name, spec, space)
+            if bound is not None:
+                if spec.duration is None or spec.duration > bound:
+                    raise InvalidOption(
+                        f"duration of task {name!r} is {spec.duration!r}; the offer is for tasks of at most {bound:g} s"
+                    )
+                amount = lasting(amount, bound) if amount.is_plain else amount
+            out.append(Task(name, *where, amount, started, *spec[1:]))
         return out
 
     def add(self, task: Task) -> None:

@@ -35,6 +35,10 @@ class Timers:
         """All deadlines with what is due then, in the order in which they end; O(timers log timers)."""
         return [(deadline, item) for deadline, _, item in sorted(self._heap, key=lambda e: e[:2])]
 
+    def first(self) -> Any:
+        """The item of the earliest deadline, where there is one; O(1)."""
+        return self._heap[0][2]
+
     def next(self) -> float | None:
         """The earliest deadline; O(1)."""
         return self._heap[0][0] if self._heap else None

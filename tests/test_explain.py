@@ -176,7 +176,7 @@ def test_after_a_run_over_all_agents_nothing_is_open_to_anybody(seed: int, offer
         a.add_framework(f"f{i}", roles=sorted({roles[random.below(4)] for _ in range(2)}))
     for step in range(1, 12):
         for i in range(4):
-            for standing in a.why(f"f{i}").standings:
+            for standing in a.why(f"f{i}", change=False).standings:
                 if offer == "demand":
                     shape = f"cpus:{1 + random.below(2)};mem:{1 + random.below(8)}"
                     a.request(f"f{i}", shape, random.below(3), role=standing.role)
@@ -189,5 +189,5 @@ def test_after_a_run_over_all_agents_nothing_is_open_to_anybody(seed: int, offer
         a.advance(step + 0.5)
         a.run()
         for i in range(4):
-            for standing in a.why(f"f{i}").standings:
+            for standing in a.why(f"f{i}", change=False).standings:
                 assert standing.open == (), (step, i, standing)

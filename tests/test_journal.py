@@ -50,6 +50,7 @@ def busy(lines: list[str], **options: object) -> JournaledAllocator:
             a.release("f", agent, amount, role=role)
     a.add_agent("m4", "cpus:1", used={"f": {"ads": "cpus:1"}})
     a.adopt_task("t", "f", "m4", TaskSpec("cpus:1", duration=9.0))
+    a.reclaim(a.plan_reclaim("g", "cpus:1", role="ads/x", budget=(1, "cpus:1"), grace=0))
     a.release(task="t")
     a.request("f", Shape.of("cpus:1", where={"rack": ["r1", "r2"]}), 3, since=[0.5, 1.0, 2.0])
     a.suppress("g", ["web"])

@@ -69,7 +69,10 @@ picks = st.integers(0, 5)
 def shown(value: Any) -> Any:
     """By value: the two packages have classes of their own."""
     if type(value).__name__ == "Decisions":
-        return ([shown(offer) for offer in value.offers], list(value.rescinds))
+        reclaims = [(*task[:4], str(task.resources), *task[5:]) for task in value.reclaims]
+        return ([shown(offer) for offer in value.offers], list(value.rescinds), reclaims)
+    if type(value).__name__ == "Plan":
+        return str(value)
     if type(value).__name__ == "Offer":
         return (
             value.id,
@@ -113,6 +116,7 @@ class Machine(RuleBasedStateMachine):
         self.open: list[int] = []
         self.answered: list[int] = []
         self.held: list[tuple[str, str, str, str]] = []
+        self.launched = 0
         for name, role, shape in (("A", "x", "cpus:1"), ("B", "y", "mem:3"), ("C", "x", "cpus:2")):
             self.attempt(lambda a, n=name, r=role: a.add_framework(n, roles=[r]))
             self.attempt(lambda a, n=name, s=shape: a.request(n, s, 5))
@@ -236,7 +240,7 @@ class Machine(RuleBasedStateMachine):
         self.run()
 
     def run(self) -> list[Any]:
-        offers, _ = self.attempt(lambda a: a.run())
+        offers, *_ = self.attempt(lambda a: a.run())
         ids = [offer[0] for offer in offers]
         assert not set(ids) & set(self.open + self.answered)
         self.open += ids
@@ -255,6 +259,59 @@ class Machine(RuleBasedStateMachine):
             used = str(offer.resources) if part is None else part
             self.held.append((offer.framework, offer.agent, used, offer.role))
         return accepted
+
+    @precondition(lambda self: self.open)
+    @rule(
+        pick=picks,
+        amount=amounts,
+        duration=st.none() | st.sampled_from([1.0, 30.0]),
+        priority=st.integers(0, 2),
+    )
+    def launch(self, pick: int, amount: str, duration: float | None, priority: int) -> None:
+        """As many named tasks as the offer holds, up to two."""
+        number = self.open[pick % len(self.open)]
+        self.launched += 1
+
+        def tasks(a: Any, count: int) -> dict[str, Any]:
+            spec = self.packages[self.both.index(a)].TaskSpec(amount, duration, 0.5, priority)
+            return {f"t{self.launched}.{n}": spec for n in range(count)}
+
+        both = self.answer(number, lambda a: a.accept(number, tasks=tasks(a, 2)))
+        if not both and number in self.open:
+            self.answer(number, lambda a: a.accept(number, tasks=tasks(a, 1)))
+
+    @rule(pick=picks)
+    def release_named(self, pick: int) -> None:
+        tasks = self.both[0].tasks()
+        name = tasks[pick % len(tasks)].name if tasks else "t"
+        self.attempt(lambda a: a.release(task=name))
+
+    @rule(
+        name=frameworks,
+        amount=amounts,
+        count=st.integers(1, 3),
+        role=st.none() | roles,
+        grace=seconds,
+        budget=st.sampled_from([None, None, 1, "cpus:2"]),
+        together=st.booleans(),
+        wait=st.sampled_from([0, 0, 0, 1.0]),
+    )
+    def reclaim(self, name: str, amount: str, count: int, wait: float, **terms: Any) -> None:
+        plans: list[Any] = [None, None]
+
+        def plan(a: Any) -> Any:
+            plans[self.both.index(a)] = found = a.plan_reclaim(name, amount, count, **terms)
+            return found
+
+        if isinstance(self.attempt(plan), str):
+            self.refused(lambda a: a.plan_reclaim(name, amount, 0))
+            if wait:
+                self.turn_of_time(wait)
+            self.attempt(lambda a: a.reclaim(plans[self.both.index(a)]))
+
+    def turn_of_time(self, step: float) -> None:
+        self.advance(step)
+        self.run()
 
     @precondition(lambda self: self.open)
     @rule(pick=picks, refuse=seconds)
@@ -364,6 +421,7 @@ def test_the_machine_sees_a_difference(twins: tuple[ModuleType, ModuleType]) -> 
 
     class Package:
         Allocator = Forgetful
+        TaskSpec = twins[1].TaskSpec
 
     class Different(Machine):
         packages = (twins[0], Package)  # type: ignore[assignment]

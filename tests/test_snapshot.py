@@ -19,6 +19,7 @@ import drf
 from drf import Allocator, Resources, ResourceSpace, TaskSpec
 from drf._random import SplitMix64
 from drf.backoff import Backoff
+from drf.claims import Claim, Claims
 from drf.company import Company
 from drf.copies import Copies
 from drf.cycle import Cycle
@@ -37,6 +38,7 @@ from drf.requests import Ask, Queue, Requests
 from drf.roles import Role, RoleTree
 from drf.snapshot import sealed
 from drf.sorter import Sorter
+from drf.takeback import Takebacks
 from drf.tasks import TaskBook
 from drf.timers import Timers
 from drf.tree import Node, Tree
@@ -164,14 +166,17 @@ def test_machine_with_fail_over(twins: tuple[ModuleType, ModuleType]) -> None:
 _Order: Any = importlib.import_module("drf._purepath").Order
 
 KEPT = {
-    Allocator: "_plugin space _offer_timeout _book _tasks _roles _now",
+    Allocator: "_plugin space _offer_timeout _book _tasks _takebacks _roles _now",
+    Takebacks: "_tasks _going _news _timers",
+    Claims: "_by",
+    Claim: "framework role agent amount until waiting",
     HierarchicalAllocator: "options policy space _random _ledger _roles _ranking _refusals _requests _maintenance "
-    "_company _backoff "
+    "_company _backoff _claims "
     "_frameworks _quantities _whitelist _reported _candidates _all _tick_due _paused _expected _timers _now _runs",
     Ledger: "agents _places",
     Agent: "active answers asked attributes capabilities free held hostname name offered region total unavailability "
     "zone",
-    Framework: "active constraints gpus min_allocatable name refined regions revocable roles shared suppressed",
+    Framework: "active constraints gpus min_allocatable name refined regions revocable roles shared short suppressed",
     RoleTree: "quotas",
     Role: "guarantees limits name weight",
     Ranking: "_random _made _total _now _shared roles _frameworks _late _since",
@@ -219,6 +224,7 @@ DERIVED = {
         "_region": "options",
         "_arrange": "options",
         "_company": "a part of its own",
+        "_claims": "a part of its own",
         "_mesos": "options",
         "_unfit": "spares trying again what does not fit",
     },
@@ -317,9 +323,13 @@ def busy(policy: str = "drf") -> Allocator:
     for name in ("f", "g", "h"):
         a.answer_inverse_offer("m0", name, "DECLINE", refuse_seconds=30)
     a.update_unavailability("m1", (70.0, None))
+    a.run()
+    for until in ("cpus:9", "freed"):
+        a.decline(a.open_offers()[-1], until=until)
     a.set_whitelist([f"m{i}" for i in range(4)])
+    a._plugin.claim("f", "eng", "m2", Resources("cpus:1"), 60.0)
     a.pause()
-    a.add_framework("i", roles=["*"])
+    a.add_framework("i", roles=["*"], affinity={"near": ["f"], "apart": ["g"], "within": "rack"})
     return a
 
 
@@ -340,7 +350,15 @@ def walk(thing: object, seen: dict[int, object]) -> None:
             walk(getattr(thing, name, None), seen)
 
 
-VALUES = {"Resources", "ResourceSpace", "OfferConstraints", "Vector", "Order", "Constraint"}
+VALUES = {
+    "Affinity",
+    "Resources",
+    "ResourceSpace",
+    "OfferConstraints",
+    "Vector",
+    "Order",
+    "Constraint",
+}
 POLICIES = {"DRF", "FIFO", "Random", "MaxMin"}
 
 

@@ -64,6 +64,21 @@ def test_what_is_not_sound_changes_nothing(tasks, error):
     a.check()
 
 
+def test_two_tasks_cannot_have_one_port():
+    a = drf.Allocator(interval=None)
+    a.add_agent("m", "cpus:8;ports:[1-4]")
+    a.add_framework("f")
+    (offer,) = a.run().offers
+    twice = {name: drf.TaskSpec("cpus:1;ports:[2-3]") for name in ("t", "u")}
+    with pytest.raises(Overcommit, match="'u' uses cpus:1;ports:"):
+        a.accept(offer, tasks=twice)
+    a.accept(offer, "cpus:2;ports:[2-3]")
+    a.adopt_task("t", "f", "m", twice["t"])
+    with pytest.raises(Overcommit):
+        a.adopt_task("u", "f", "m", twice["u"])
+    a.check()
+
+
 def test_used_and_tasks_exclude_each_other():
     a, offer = _one()
     with pytest.raises(InvalidOption, match="two ways"):
