@@ -1,6 +1,6 @@
 """One-shot division of given demands: `allocate`.
 
-Amounts are taken exactly (a float by its shortest decimal text), so nothing is rounded to a unit here.
+`demands` reads the arguments, the policy divides, and what it gave becomes a `Division` here.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from drf.errors import (
-    DuplicateName,
-    Infeasible,
-    InvalidOption,
-    InvalidQuantity,
-    NotSupported,
-    UnknownName,
+from drf.demands import (
+    Table,
+    read_caps,
+    read_eligible,
+    read_ranks,
+    read_table,
+    read_weights,
 )
+from drf.errors import Infeasible, InvalidOption, InvalidQuantity, NotSupported, UnknownName
 from drf.plugins import Answer, Policy, Problem, Weight, make_policy
-from drf.resources import Resources
-from drf.units import check_name, exact_fraction
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,9 @@ class Division:
 
     ``tasks`` and ``shares`` (dominant share / weight) by user, ``resources`` by user and resource, ``dominant`` the
     resource of each user's largest share (the first of equals; None for nothing), ``utilization`` by resource.
-    ``unplaceable`` names the users whose task fits nowhere; they get 0. Where arrays came in, rows and columns take
-    the place of names and these are arrays.
+    ``unplaceable`` names the users whose task fits nowhere; they get 0. ``placement`` (of machines) has the tasks by
+    user and machine, where there are any. Where arrays came in, rows and columns take the place of names and these
+    are arrays.
     """
 
     policy: str
@@ -49,7 +49,7 @@ class Division:
     utilization: Any
     unplaceable: tuple[Any, ...] = ()
     steps: tuple[Step, ...] = ()
-    placement: Mapping[str, Mapping[str, Any]] | None = None
+    placement: Any = None
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """The table as text, its header first: user, tasks, each resource, share, dominant resource."""
@@ -113,7 +113,7 @@ def allocate(
     exact: bool = False,
     seed: int = 0,
 ) -> Division:
-    """Divide a pool among users: how many tasks of its own kind does each get?
+    """Divide a pool, or machines, among users: how many tasks of its own kind does each get?
 
     >>> a = allocate({"cpus": 9, "mem": 18}, {"A": {"cpus": 1, "mem": 4}, "B": {"cpus": 3, "mem": 1}})
     >>> a.tasks
@@ -124,22 +124,24 @@ def allocate(
     B         2     6      2  0.6667  cpus
     used         100.0%  77.8%
 
-    ``capacity`` is name -> amount, or an array (resources,); ``demands`` is user -> name -> amount per task, or
-    an array (users, resources); arrays in, arrays out. ``weights`` is one number above 0 a user, or one a user and
-    resource (missing: 1); ``max_tasks`` the most tasks of a user (None: no end). Whole tasks are given one at a time to
-    the user with the lowest share (Ghodsi et al., NSDI 2011, Algorithm 1); ties go to fewer tasks, then to the name
-    (arrays: row), or by ``tie_break``, a list of users, alone. A user whose task does not fit any more is passed over
-    (``on_blocked="skip"``) or ends it (``"stop"``). With ``divisible=True`` the shares are filled to the exact
-    fractions, given as floats or, with ``exact=True``, as `Fraction`. ``steps=True`` records each task given.
+    ``capacity`` is name -> amount, machine -> name -> amount, or an array (resources,) or (machines, resources);
+    ``demands`` is user -> name -> amount per task, or an array (users, resources); arrays in, arrays out.
+    ``eligible`` is user -> machines that it may use (missing: all), or an array of truths (users, machines).
+    ``policy`` is a name or an object, and ``like`` names a system whose rules decide in its place (see
+    docs/policies.md). ``weights`` is one number above 0 a user, or one a user and resource (missing: 1); where a
+    policy has a tree of users, also of its inner nodes. ``max_tasks`` is the most tasks of a user (None: no end).
+    Whole tasks are given as if one at a time to the user with the lowest share (Ghodsi et al., NSDI 2011, Algorithm
+    1); ties go to fewer tasks, then to the name (arrays: row), or by ``tie_break``, a list of users, alone. A user
+    whose task does not fit any more is passed over (``on_blocked="skip"``) or ends it (``"stop"``). With
+    ``divisible=True`` the shares are filled to the exact fractions, given as floats or, with ``exact=True``, as
+    `Fraction`. ``steps=True`` records each task given. ``seed`` feeds what draws.
 
-    O(tasks (log users + resources)) for whole, O(users^2 resources) for divisible tasks. Raises InvalidQuantity,
-    InvalidOption, UnknownName, NotSupported for what is not built, and with ``strict=True`` Infeasible where a user's
-    task fits nowhere; without it the user gets 0 and is named in ``unplaceable``.
+    With DRF O(min(tasks, rounds x log tasks) x users x resources) for whole, O(users^2 resources) for divisible
+    tasks; over machines O(tasks (log users + machines)) for whole tasks, and up to one linear program a user for
+    divisible ones, in fractions with ``exact=True``, else by the extra ``lp``. Raises InvalidQuantity, InvalidOption,
+    UnknownName, NotSupported where the policy cannot do what is asked, MissingExtra, and with ``strict=True``
+    Infeasible where a user's task fits nowhere; without it the user gets 0 and is named in ``unplaceable``.
     """
-    if eligible is not None or like is not None:
-        raise NotSupported(
-            f"{'eligible' if eligible is not None else 'like'}= is not built yet; leave it out"
-        )
     if on_blocked not in ("skip", "stop"):
         raise InvalidOption(f"on_blocked is {on_blocked!r}; it is 'skip' or 'stop'")
     if divisible and (steps or tie_break is not None or on_blocked == "stop"):
@@ -150,23 +152,33 @@ def allocate(
         raise NotSupported(
             "exact=True is for divisible=True; whole tasks are whole numbers already"
         )
-    rule = make_policy(policy)
+    rule = make_policy(policy if like is None else _preset(like, policy))
     if "divide" not in rule.modes:
         raise NotSupported(
             f"policy {rule.name} does not divide a pool; its modes are {sorted(rule.modes)}"
         )
     arrays = not isinstance(demands, Mapping)
-    table = _from_arrays(capacity, demands) if arrays else _from_mappings(capacity, demands)
-    users, resources, pool, needs = table
-    weight = _weights(users, resources, weights)
-    caps = _caps(users, max_tasks)
-    ranks = _ranks(users, tie_break)
+    table = read_table(capacity, demands)
+    users, resources, pool, needs, machines, rooms = table
+    if machines and "machines" not in rule.modes:
+        raise NotSupported(
+            f"policy {rule.name} does not divide several machines; its modes are {sorted(rule.modes)}"
+        )
+    nodes = _inner(users) if "tree" in rule.modes else []
+    weight, inner = read_weights(users, resources, weights, nodes)
+    caps = read_caps(users, max_tasks)
+    ranks = read_ranks(users, tie_break)
+    allowed = read_eligible(users, machines, eligible)
+
+    def fits(need: list[Fraction], room: list[Fraction]) -> bool:
+        return all(
+            (room[j] > 0 if divisible else q <= room[j]) for j, q in enumerate(need) if q > 0
+        )
+
     placeable = [
         i
         for i, need in enumerate(needs)
-        if all(
-            (q <= pool[j] if not divisible else pool[j] > 0) for j, q in enumerate(need) if q > 0
-        )
+        if (any(fits(need, rooms[k]) for k in allowed[i]) if machines else fits(need, pool))
     ]
     placed = set(placeable)
     out_of_place = tuple(user for i, user in enumerate(users) if i not in placed)
@@ -188,184 +200,62 @@ def allocate(
             whole=not divisible,
             on_blocked=on_blocked,
             steps=steps,
+            machines=[str(name) for name in machines],
+            rooms=rooms,
+            eligible=[allowed[i] for i in placeable] if machines else [],
+            exact=exact,
+            seed=seed,
+            nodes={str(node): w for node, w in inner.items()},
         )
     )
-    tasks: list[int | Fraction] = [Fraction(0) if divisible else 0] * len(users)
-    for i, count in zip(placeable, answer.tasks, strict=True):
-        tasks[i] = count
-    return _division(rule, table, weight, tasks, out_of_place, placeable, answer, arrays, exact)
-
-
-_LEAST_WEIGHT = Fraction(1, 10**100)
-"""Beyond, shares leave the range of floats."""
-
-_Table = tuple[list[Any], list[Any], list[Fraction], list[list[Fraction]]]
-
-
-def _from_mappings(capacity: Any, demands: Mapping[Any, Any]) -> _Table:
-    pool = _amounts("capacity", capacity)
-    users = list(demands)
-    wanted = [_amounts(f"demand of {user!r}", demands[user]) for user in users]
-    resources = list(dict.fromkeys([*pool, *(name for need in wanted for name in need)]))
-    zero = Fraction(0)
-    needs = [[need.get(name, zero) for name in resources] for need in wanted]
-    for user, need in zip(users, needs, strict=True):
-        _check_need(user, need)
-    return users, resources, [pool.get(name, zero) for name in resources], needs
-
-
-def _amounts(what: str, given: Any) -> dict[str, Fraction]:
-    if isinstance(given, (str, Resources)):
-        parsed = Resources(given)
-        if len(parsed) != len(parsed.units):
-            raise InvalidQuantity(
-                f"{what}: {given} holds ranges or sets; only amounts can be divided"
-            )
-        return {n: Fraction(q, parsed.space.scale(n)) for n, q in parsed.units.items()}
-    if not isinstance(given, Mapping):
-        raise InvalidQuantity(
-            f"{what} is {given!r}; give a mapping of names to amounts, or arrays for both"
-        )
-    if any(isinstance(amount, Mapping) for amount in given.values()):
-        raise NotSupported(
-            f"{what} names machines; dividing several machines is not built yet, give one pool"
-        )
-    return {check_name(name): exact_fraction(f"{what}, {name}", a) for name, a in given.items()}
-
-
-def _from_arrays(capacity: Any, demands: Any) -> _Table:
-    import numpy as np  # noqa: PLC0415 (numpy is imported when the first array comes in)
-
-    if isinstance(capacity, Mapping):
-        raise InvalidOption(
-            "capacity is a mapping and demands an array; give both as mappings or both as arrays"
-        )
-    # Lists keep their own numbers: an array of floats would round large ones.
-    pool, needs = (
-        np.asarray(given, dtype=None if hasattr(given, "dtype") else object)
-        for given in (capacity, demands)
+    if steps and not answer.picks and any(answer.tasks):
+        raise NotSupported(f"policy {rule.name} gives no tasks one by one; leave out steps")
+    nothing = Fraction(0) if divisible else 0
+    tasks: list[int | Fraction | float] = [nothing] * len(users)
+    placement: list[list[int | Fraction | float]] = [[nothing] * len(machines) for _ in users]
+    for row, i in enumerate(placeable):
+        tasks[i] = answer.tasks[row]
+        if answer.placement:
+            placement[i] = [count or nothing for count in answer.placement[row]]
+    return _division(
+        rule, table, weight, tasks, placement, out_of_place, placeable, answer, arrays, exact
     )
-    if pool.ndim == 2:
-        raise NotSupported(
-            f"capacity has shape {pool.shape}; dividing several machines is not built yet, give one pool"
-        )
-    if pool.ndim != 1 or needs.ndim != 2 or needs.shape[1] != pool.shape[0]:
-        raise InvalidOption(
-            f"capacity has shape {pool.shape} and demands {needs.shape}; give (resources,) and (users, resources)"
-        )
-    rows = [
-        [exact_fraction(f"demand of user {i}, resource {j}", q) for j, q in enumerate(row)]
-        for i, row in enumerate(needs.tolist())
-    ]
-    for i, row in enumerate(rows):
-        _check_need(i, row)
-    top = [exact_fraction(f"capacity of resource {j}", q) for j, q in enumerate(pool.tolist())]
-    return list(range(len(rows))), list(range(len(top))), top, rows
 
 
-def _check_need(user: Any, need: Sequence[Fraction]) -> None:
-    if not any(need):
-        raise InvalidQuantity(
-            f"demand of {user!r} is nothing; a task needs at least one amount above 0"
-        )
+PRESETS = ("armada", "kueue", "mesos", "volcano", "yarn", "yunikorn")
 
 
-def _by_user(what: str, users: list[Any], given: Any, default: Any) -> list[Any]:
-    if given is None:
-        return [default] * len(users)
-    if isinstance(given, Mapping):
-        known = set(users)
-        for user in given:
-            if user not in known:
-                raise UnknownName(f"user in {what}", user, map(str, users))
-        return [given.get(user, default) for user in users]
-    values = given.tolist() if hasattr(given, "tolist") else list(given)
-    if len(values) != len(users):
-        raise InvalidOption(
-            f"{what} has {len(values)} entries for {len(users)} users; give one a user"
-        )
-    return values
+def _preset(like: str, policy: str | Policy) -> str:
+    if like not in PRESETS:
+        raise UnknownName("system in like=", like, PRESETS)
+    if policy != "drf":
+        raise InvalidOption(f"like={like!r} says the policy; leave out policy=, or like=")
+    return like
 
 
-def _weights(users: list[Any], resources: list[Any], given: Any) -> list[Weight]:
-    out: list[Weight] = []
-    for user, weight in zip(users, _by_user("weights", users, given, 1), strict=True):
-        if isinstance(weight, Mapping):
-            for name in weight:
-                if name not in resources:
-                    raise UnknownName(f"resource in weights of {user!r}", name, map(str, resources))
-            out.append(tuple(_positive(user, weight.get(name, 1)) for name in resources))
-        elif isinstance(weight, (list, tuple)):
-            if len(weight) != len(resources):
-                raise InvalidOption(
-                    f"weights of {user!r} has {len(weight)} entries for {len(resources)} resources; give one a resource"
-                )
-            out.append(tuple(_positive(user, w) for w in weight))
-        else:
-            out.append(_positive(user, weight))
-    return out
-
-
-def _positive(user: Any, weight: Any) -> Fraction:
-    try:
-        value = exact_fraction(f"weight of {user!r}", weight)
-    except InvalidQuantity as error:
-        raise InvalidOption(
-            str(error).replace("amounts are finite and at least 0", "weights are above 0")
-        ) from None
-    if not _LEAST_WEIGHT <= value <= 1 / _LEAST_WEIGHT:
-        raise InvalidOption(
-            f"weight of {user!r} is {weight}; it must be above 0, from 1e-100 to 1e100"
-        )
-    return value
-
-
-def _caps(users: list[Any], given: Any) -> list[int | None]:
-    caps = _by_user("max_tasks", users, given, None)
-    for user, cap in zip(users, caps, strict=True):
-        if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 0):
-            raise InvalidOption(
-                f"max_tasks of {user!r} is {cap!r}; it is a whole number, 0 or more, or None"
-            )
-    return caps
-
-
-def _ranks(users: list[Any], tie_break: Sequence[Any] | None) -> list[int]:
-    if tie_break is None:
-        try:
-            order = sorted(range(len(users)), key=lambda i: users[i])
-        except TypeError:
-            raise InvalidOption(
-                "the users' names have no order, which breaks ties; say it with tie_break="
-            ) from None
-    else:
-        index = {user: i for i, user in enumerate(users)}
-        for user in tie_break:
-            if user not in index:
-                raise UnknownName("user in tie_break", user, map(str, users))
-        if len(set(tie_break)) != len(tie_break) or len(tie_break) != len(users):
-            raise DuplicateName(
-                f"tie_break names {len(tie_break)} users; name each of the {len(users)} once"
-            )
-        order = [index[user] for user in tie_break]
-    ranks = [0] * len(users)
-    for rank, i in enumerate(order):
-        ranks[i] = rank
-    return ranks
+def _inner(users: list[Any]) -> list[str]:
+    """The paths above users named by paths."""
+    out: dict[str, None] = {}
+    for user in map(str, users):
+        steps = user.split("/")
+        for depth in range(1, len(steps)):
+            out["/".join(steps[:depth])] = None
+    return [path for path in out if path not in users]
 
 
 def _division(
     rule: Policy,
-    table: _Table,
+    table: Table,
     weights: list[Weight],
-    tasks: list[int | Fraction],
+    tasks: list[int | Fraction | float],
+    placement: list[list[int | Fraction | float]],
     out_of_place: tuple[Any, ...],
     placeable: list[int],
     answer: Answer,
     arrays: bool,
     exact: bool,
 ) -> Division:
-    users, resources, pool, needs = table
+    users, resources, pool, needs, machines, _ = table
     shares = [
         _share(need, count, pool, weight)
         for need, count, weight in zip(needs, tasks, weights, strict=True)
@@ -377,7 +267,7 @@ def _division(
     ]
     dominant = [_dominant(row, pool, weight) for row, weight in zip(amounts, weights, strict=True)]
 
-    def out(value: int | Fraction) -> Any:
+    def out(value: int | Fraction | float) -> Any:
         if exact or isinstance(value, int):
             return value
         try:
@@ -387,7 +277,7 @@ def _division(
                 "the answer holds a number above the range of floats; give amounts in a coarser unit"
             ) from None
 
-    def amount(value: int | Fraction) -> Any:
+    def amount(value: int | Fraction | float) -> Any:
         whole = not exact and Fraction(value).denominator == 1
         return int(value) if whole else out(value)
 
@@ -407,6 +297,11 @@ def _division(
             np.array([out(u) for u in used], dtype=kind),
             out_of_place,
             steps,
+            np.array([[out(c) for c in row] for row in placement], dtype=kind).reshape(
+                len(users), len(machines)
+            )
+            if machines
+            else None,
         )
     return Division(
         rule.name,
@@ -423,6 +318,12 @@ def _division(
         {name: out(u) for name, u in zip(resources, used, strict=True)},
         out_of_place,
         steps,
+        {
+            user: {name: out(count) for name, count in zip(machines, row, strict=True) if count}
+            for user, row in zip(users, placement, strict=True)
+        }
+        if machines
+        else None,
     )
 
 
@@ -434,8 +335,8 @@ def _parts(need: Sequence[Any], pool: list[Fraction], weight: Weight) -> Iterato
 
 
 def _share(
-    need: list[Fraction], count: int | Fraction, pool: list[Fraction], weight: Weight
-) -> Fraction:
+    need: list[Fraction], count: int | Fraction | float, pool: list[Fraction], weight: Weight
+) -> Fraction | float:
     return count * max(_parts(need, pool, weight), default=Fraction(0))
 
 

@@ -7,7 +7,7 @@ asked for. A name may carry one argument behind a colon: ``"maxmin:gpus"``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -57,12 +57,53 @@ class View(Protocol):
         """The next number in [0, 1) of the seeded generator."""
 
 
+class Seen(View, Protocol):
+    """What an ordering may ask besides: who is there and listed, and what weighs the nodes above."""
+
+    def clients(self) -> list[str]:
+        """All clients, active or not."""
+
+    def __contains__(self, client: object) -> bool:
+        """Whether there is such a client."""
+
+    def is_active(self, client: str) -> bool:
+        """Whether the client is listed."""
+
+    def path_weight(self, path: str) -> float | Mapping[str, float]:
+        """The weight of a node, of a client or above clients."""
+
+
+class Ordering(Protocol):
+    """An order that a policy keeps itself, because one grant changes the keys of many clients."""
+
+    def changed(self, client: str) -> None:
+        """That client came, went, was weighed (also a node above), was listed or not, or holds something else."""
+
+    def total_changed(self) -> None:
+        """What there is has changed."""
+
+    def first(self, k: int | None) -> list[str]:
+        """The first k active clients (None: all)."""
+
+    def check(self) -> str | None:
+        """What is wrong with the order, or None."""
+
+    def state(self) -> Any:
+        """What does not follow from the clients as they are, as plain JSON values, for a snapshot; None for nothing."""
+
+    def load(self, state: Any) -> None:
+        """Take that back into a new order of the same clients."""
+
+
 @dataclass(frozen=True)
 class Problem:
-    """One pool to divide among users with tasks of one kind each, in exact amounts.
+    """One pool, or machines, to divide among users with tasks of one kind each, in exact amounts.
 
-    Rows are users, columns resources. ``weights[i]`` is one number or one a column, ``caps[i]`` the most tasks or None,
-    ``ranks[i]`` breaks ties (lower first), after the number of tasks if ``by_grants``. Every user's task fits the pool.
+    Rows are users, columns resources. ``weights[i]`` is one number or one a column, ``caps[i]`` the most tasks or
+    None, ``ranks[i]`` breaks ties (lower first), after the number of tasks if ``by_grants``. Every user's task fits
+    the pool, or one of the machines. ``rooms[k]`` is the capacity of machine k (``capacity`` is their sum),
+    ``eligible[i]`` lists the machines that user i may use; all three are empty for one pool. ``exact`` asks for
+    fractions, ``seed`` feeds what draws, ``nodes`` weighs inner nodes of the tree that names with ``/`` make.
     """
 
     users: Sequence[str]
@@ -76,13 +117,23 @@ class Problem:
     whole: bool
     on_blocked: str
     steps: bool
+    machines: Sequence[str] = ()
+    rooms: Sequence[Sequence[Fraction]] = ()
+    eligible: Sequence[Sequence[int]] = ()
+    exact: bool = False
+    seed: int = 0
+    nodes: Mapping[str, Weight] = field(default_factory=dict)
 
 
 class Answer(NamedTuple):
-    """Tasks of each user, and the users in the order they were picked (whole tasks, on request)."""
+    """Tasks of each user, the users in the order they were picked (whole tasks, on request), tasks by user and machine.
 
-    tasks: Sequence[int | Fraction]
+    Floats where a solver that works in floats found them.
+    """
+
+    tasks: Sequence[int | Fraction | float]
     picks: Sequence[int] = ()
+    placement: Sequence[Sequence[int | Fraction | float]] = ()
 
 
 @runtime_checkable
@@ -91,11 +142,12 @@ class Policy(Protocol):
 
     In an allocator the clients are roles, and in each role frameworks: it asks for keys of both.
 
-    ``modes`` says which of ``"order"`` and ``"divide"`` it can do; asking for the other raises NotSupported.
-    ``stale_on`` says what changes a client's key besides its own grants and weight: ``"total"`` (what there
-    is), ``"waiting"`` (since when its oldest task waits), ``"others"`` (what other clients do), ``"time"`` (every
-    question). ``kernel`` names a compiled kernel that
-    decides the same (``"drf"``: the share of the resources that `counts` names), or is None.
+    ``modes`` says which of ``"order"``, ``"divide"`` (a pool), ``"machines"`` (several) and ``"tree"`` (names with
+    ``/`` are paths, whose nodes can be weighed) it can do; asking for another raises NotSupported. ``stale_on`` says
+    what changes a client's key besides its own grants and weight: ``"total"`` (what there is), ``"waiting"`` (since
+    when its oldest task waits), ``"others"`` (what other clients do), ``"time"`` (every question). ``kernel`` names a
+    compiled kernel that decides the same (``"drf"``: the share of the resources that `counts` names), or is None. A
+    policy whose keys change together gives an `ordering` in place of keys.
     """
 
     name: str
@@ -112,6 +164,10 @@ class Policy(Protocol):
         raise NotSupported(
             f"policy {self.name} does not order clients; its modes are {sorted(self.modes)}"
         )
+
+    def ordering(self, seen: Seen) -> Ordering | None:
+        """The order of one sorter, kept by the policy, in place of keys; None where keys do."""
+        return None
 
     def divide(self, problem: Problem) -> Answer:
         """The tasks of each user."""
@@ -323,8 +379,34 @@ _BUILT_IN = {
     POLICIES: {
         "drf": "drf.policies.shares:DRF",
         "maxmin": "drf.policies.shares:MaxMin",
+        "asset": "drf.policies.shares:Asset",
+        "tasks": "drf.policies.shares:Tasks",
         "fifo": "drf.policies.fifo:FIFO",
         "random": "drf.policies.lottery:Random",
+        "priority": "drf.policies.priority:Priority",
+        "seqminmax": "drf.policies.sequential:SequentialMinMax",
+        "static": "drf.policies.partition:Static",
+        "slots": "drf.policies.partition:Slots",
+        "ceei": "drf.policies.welfare:CEEI",
+        "bmf": "drf.policies.welfare:BMF",
+        "utilitarian": "drf.policies.welfare:Utilitarian",
+        "drfh": "drf.policies.machines:DRFH",
+        "tsf": "drf.policies.machines:TSF",
+        "cdrf": "drf.policies.machines:CDRF",
+        "perserver": "drf.policies.machines:PerServer",
+        "psdsf": "drf.policies.machines:PSDSF",
+        "hdrf": "drf.policies.hierarchy:HDRF",
+        "collapsed": "drf.policies.hierarchy:Collapsed",
+        "sdrf": "drf.policies.overtime:SDRF",
+        "halflife": "drf.policies.overtime:HalfLife",
+        "dynamic": "drf.policies.dynamic:Dynamic",
+        "gavel": "drf.policies.gavel:Gavel",
+        "mesos": "drf.policies.peers:Mesos",
+        "volcano": "drf.policies.peers:Volcano",
+        "yunikorn": "drf.policies.peers:YuniKorn",
+        "yarn": "drf.policies.peers:Yarn",
+        "armada": "drf.policies.peers:Armada",
+        "kueue": "drf.policies.peers:Kueue",
     },
     ALLOCATORS: {"hierarchical": "drf.hierarchical:HierarchicalAllocator"},
 }

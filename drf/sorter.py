@@ -28,7 +28,7 @@ from drf.errors import (
     PluginError,
     UnknownName,
 )
-from drf.plugins import Policy, make_policy
+from drf.plugins import Ordering, Policy, make_policy
 from drf.resources import Resources, ResourcesLike
 from drf.snapshot import mapped, moment, packed, pairs, read_units, stream, unpacked, whole
 from drf.tree import Tree
@@ -617,18 +617,26 @@ class _PolicySorter(Sorter):
         self._entry: dict[str, tuple[Any, ...]] = {}
         self._since: dict[str, float] = {}
         self._old = False
+        self._own: Ordering | None = None
         super().__init__(policy, **options)
+        self._own = self.policy.ordering(self)
         self._volatile = bool(self.policy.stale_on & {"others", "time"})
 
     def next(self) -> str | None:
+        if self._own is not None:
+            return next(iter(self._own.first(1)), None)
         self._refresh()
         return self._entries[0][-1] if self._entries else None
 
     def sort(self) -> list[str]:
+        if self._own is not None:
+            return self._own.first(None)
         self._refresh()
         return [entry[-1] for entry in self._entries]
 
     def first(self, k: int) -> list[str]:
+        if self._own is not None:
+            return self._own.first(k)
         self._refresh()
         return [entry[-1] for entry in self._entries[:k]]
 
@@ -655,6 +663,8 @@ class _PolicySorter(Sorter):
     def weigh_path(self, path: str, weight: float | Mapping[str, float]) -> None:
         super().weigh_path(path, weight)
         self._old = True
+        if self._own is not None:
+            self._own.changed(path)
 
     def allocated(self, client: str, resources: Any, *, agent: str | None = None) -> None:
         super().allocated(client, resources, agent=agent)
@@ -705,8 +715,17 @@ class _PolicySorter(Sorter):
         weight = self.weight(client)
         return max(weight.values(), default=1.0) if isinstance(weight, Mapping) else weight
 
+    def path_weight(self, path: str) -> float | Mapping[str, float]:
+        """The weight of that node among its siblings; O(1)."""
+        return self._path_weights.get(path, 1.0)
+
     def check(self) -> None:
         super().check()
+        if self._own is not None:
+            wrong = self._own.check()
+            if wrong:
+                raise InvariantBroken(f"sorter: {wrong}")
+            return
         if set(self._entry) != {client for client in self.clients() if self.is_active(client)}:
             raise InvariantBroken("sorter: entries are not those of the active clients")
         if not self._volatile and not self._old:
@@ -717,14 +736,19 @@ class _PolicySorter(Sorter):
                     )
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "since": pairs(self._since), "old": self._old}
+        own = None if self._own is None else self._own.state()
+        return {**super().state(), "since": pairs(self._since), "old": self._old, "own": own}
 
     def load(self, state: Mapping[str, Any]) -> None:
         super().load(state)
         self._since = {c: moment(since, f"client {c!r}") for c, since in state["since"]}
-        self._entry = {c: self._key(c) for c in self.clients() if self.is_active(c)}
-        self._entries.clear()
-        self._entries.update(self._entry.values())
+        self._own = self.policy.ordering(self)
+        if self._own is not None:
+            self._own.load(state["own"])
+        else:
+            self._entry = {c: self._key(c) for c in self.clients() if self.is_active(c)}
+            self._entries.clear()
+            self._entries.update(self._entry.values())
         self._old = bool(state["old"])
         self._random.state = int(state["random"], 16)  # keys may have drawn
 
@@ -740,6 +764,9 @@ class _PolicySorter(Sorter):
 
     def _rekey(self, client: str, undo: Callable[[], None]) -> None:
         """Enter the client where it belongs now; where the policy fails, undo what changed and raise PluginError."""
+        if self._own is not None:
+            self._own.changed(client)
+            return
         if not self.is_active(client):
             self._forget(client)
             return
@@ -756,6 +783,8 @@ class _PolicySorter(Sorter):
         self._entry[new[-1]] = new
 
     def _forget(self, client: str) -> None:
+        if self._own is not None:
+            self._own.changed(client)
         old = self._entry.pop(client, None)
         if old is not None:
             self._entries.remove(old)
@@ -789,6 +818,8 @@ class _PolicySorter(Sorter):
     ) -> None:
         super()._grow(amount, sign, instead_of=instead_of)
         self._old = True
+        if self._own is not None:
+            self._own.total_changed()
 
 
 def _check_client(client: object) -> str:

@@ -258,6 +258,7 @@ DERIVED = {
         "_entries": "keys of the clients",
         "_entry": "keys of the clients",
         "_volatile": "the policy",
+        "_own": "the clients, and the policy's own part",
         **{name: "rows of the kernel" for name in vars(_Order()) if name != "_apart"},
     },
     Tree: {
@@ -665,3 +666,31 @@ def test_the_original_is_left_as_it_was() -> None:
 def test_a_name_that_is_unknown_is_so_afterwards() -> None:
     with pytest.raises(UnknownName, match="unknown framework 'zz'"):
         Allocator.restore(busy().snapshot()).share("zz")
+
+
+@pytest.mark.parametrize("policy", ["sdrf:0.3", "halflife:20", "hdrf"])
+def test_an_order_that_a_policy_keeps_itself_goes_on(policy: str) -> None:
+    """What it remembers of the past comes back: the order is one that what is held now does not give."""
+    a = Allocator(policy, interval=None, agent_order="id")
+    for name in ("f", "g", "h"):
+        a.add_framework(name, roles=[f"eng/{name}"])
+    for i in range(4):
+        a.add_agent(f"m{i}", "cpus:4;mem:8")
+    for offer in a.run().offers:
+        a.accept(offer, "cpus:3")
+    a.advance(50.0)
+    for agent, role, amount, running in a.holdings("f"):
+        if running:
+            a.release("f", agent, amount, role=role)
+    b = Allocator.restore(through_json(a.snapshot()))
+    for now in range(51, 60):
+        for each in (a, b):
+            each.advance(float(now))
+        orders = [each._plugin._ranking.roles.sort() for each in (a, b)]
+        assert orders[0] == orders[1]
+        made = [[(o.framework, o.agent) for o in each.run().offers] for each in (a, b)]
+        assert made[0] == made[1]
+        for each in (a, b):
+            for offer in each.open_offers()[:1]:
+                each.decline(offer, refuse_seconds=3)
+    assert a.snapshot() == b.snapshot()

@@ -1,41 +1,140 @@
-"""Progressive filling of one pool: whole tasks one at a time, or divisible tasks in exact fractions.
+"""Progressive filling of one pool: whole tasks in the order of their shares, or divisible tasks in exact fractions.
 
-Ghodsi et al., "Dominant Resource Fairness", NSDI 2011, section 4. A policy says only which resources count for the
-share; the rest is the same.
+Ghodsi et al., "Dominant Resource Fairness", NSDI 2011, section 4. A policy says only what one task costs its user; the
+rest is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import lcm
 
 from drf._backend import exact_fill, fill
-from drf.plugins import Answer, Problem
+from drf.plugins import Answer, Problem, Weight
 
 LIMIT = 1 << 53
 
+FEW = 20_000
+"""Up to so many tasks one at a time is as quick as bulk, and needs no numpy."""
+
+
+def weight_of(weight: Weight, column: int) -> Fraction:
+    """The weight for one resource."""
+    return weight[column] if isinstance(weight, tuple) else weight
+
+
+def parts(problem: Problem, user: int) -> list[Fraction]:
+    """Of each resource the share that one task takes, divided by the weight; 0 where there is no capacity."""
+    return [
+        q / (top * weight_of(problem.weights[user], j)) if top > 0 else Fraction(0)
+        for j, (q, top) in enumerate(zip(problem.demands[user], problem.capacity, strict=True))
+    ]
+
+
+def dominant(problem: Problem, counts: Callable[[str], bool]) -> list[Fraction]:
+    """What one task of each user costs: its largest part of the resources that count."""
+    counted = [j for j, name in enumerate(problem.resources) if counts(name)]
+    return [
+        max((row[j] for j in counted), default=Fraction(0))
+        for row in (parts(problem, i) for i in range(len(problem.users)))
+    ]
+
 
 def fill_whole(problem: Problem, counts: Callable[[str], bool]) -> Answer:
-    """Whole tasks: the user with the lowest share gets its next task; O(tasks (log users + resources)).
+    """Whole tasks: the user with the lowest share of what counts gets its next task.
 
-    Every resource is counted in the unit that makes all its amounts whole. Where that takes numbers above 2**53, the
+    O(tasks (log users + resources)) up to 20 000 tasks or with steps, beyond as `drf.solvers.levels.fill`. Every
+    resource is counted in the unit that makes all its amounts whole. Where that takes numbers above 2**53, the
     filling is done by the pure kernel, whose integers have no bound.
     """
+    capacity, demands = whole_units(problem)
+    return _fill(
+        problem,
+        demands,
+        capacity,
+        [top if counts(name) else 0 for name, top in zip(problem.resources, capacity, strict=True)],
+        [tuple(map(float, w)) if isinstance(w, tuple) else float(w) for w in problem.weights],
+    )
+
+
+def fill_by_cost(problem: Problem, costs: Sequence[Fraction]) -> Answer:
+    """The same where each user's task has a cost of its own, weight included: the lowest tasks x cost is next.
+
+    The costs stand in a column of their own, which is never short.
+    """
+    capacity, demands = whole_units(problem)
+    unit = lcm(*(cost.denominator for cost in costs))
+    prices = [int(cost * unit) for cost in costs]
+    most = max(map(_alone, demands, [capacity] * len(demands)), default=0)
+    enough = max(unit, max(prices, default=0) * (most * len(capacity) + 1))
+    return _fill(
+        problem,
+        [[*row, price] for row, price in zip(demands, prices, strict=True)],
+        [*capacity, enough],
+        [*([0] * len(capacity)), unit],
+        [1.0] * len(demands),
+    )
+
+
+def whole_units(problem: Problem) -> tuple[list[int], list[list[int]]]:
+    """Capacity and demands, each resource in the unit that makes all its amounts whole."""
     columns = range(len(problem.resources))
     scales = [
         lcm(problem.capacity[j].denominator, *(d[j].denominator for d in problem.demands))
         for j in columns
     ]
-    capacity = [int(problem.capacity[j] * scales[j]) for j in columns]
-    demands = [[int(d[j] * scales[j]) for j in columns] for d in problem.demands]
+    return (
+        [int(problem.capacity[j] * scales[j]) for j in columns],
+        [[int(d[j] * scales[j]) for j in columns] for d in problem.demands],
+    )
+
+
+def fill_in_bulk(
+    problem: Problem,
+    demands: Sequence[Sequence[int]],
+    capacity: Sequence[int],
+    counted: Sequence[int],
+    weights: Sequence[float | tuple[float, ...]],
+    *,
+    after: bool = False,
+) -> list[int]:
+    """Bulk level search, for as many tasks as there are."""
+    from drf.solvers import levels  # noqa: PLC0415 (numpy is imported where tasks are many)
+
+    return levels.fill(
+        demands,
+        capacity,
+        counted,
+        weights,
+        _caps(problem),
+        problem.ranks,
+        problem.by_grants,
+        problem.on_blocked == "stop",
+        after=after,
+    )
+
+
+def _fill(
+    problem: Problem,
+    demands: Sequence[Sequence[int]],
+    capacity: Sequence[int],
+    counted: Sequence[int],
+    weights: Sequence[float | tuple[float, ...]],
+) -> Answer:
+    caps = _caps(problem)
+    alone = [_alone(row, capacity) for row in demands]
+    most = [a if cap < 0 else min(a, cap) for a, cap in zip(alone, caps, strict=True)]
+    # Each task takes 1/alone of some resource, so there are no more than resources x alone in all.
+    if not problem.steps and min(sum(most), max(alone, default=0) * len(capacity)) > FEW:
+        return Answer(fill_in_bulk(problem, demands, capacity, counted, weights))
     small = max(capacity, default=0) <= LIMIT
     tasks, picks = (fill if small else exact_fill)(
         demands,
         capacity,
-        [capacity[j] if counts(problem.resources[j]) else 0 for j in columns],
-        [tuple(map(float, w)) if isinstance(w, tuple) else float(w) for w in problem.weights],
-        [-1 if cap is None else min(cap, LIMIT) for cap in problem.caps],
+        counted,
+        weights,
+        caps,
         list(problem.ranks),
         problem.by_grants,
         problem.on_blocked == "stop",
@@ -44,35 +143,32 @@ def fill_whole(problem: Problem, counts: Callable[[str], bool]) -> Answer:
     return Answer(tasks, picks)
 
 
-def fill_divisible(problem: Problem, counts: Callable[[str], bool]) -> Answer:
+def _caps(problem: Problem) -> list[int]:
+    return [-1 if cap is None else min(cap, LIMIT) for cap in problem.caps]
+
+
+def _alone(demand: Sequence[int], capacity: Sequence[int]) -> int:
+    """How many tasks the user could have without the others."""
+    return min(top // q for q, top in zip(demand, capacity, strict=True) if q > 0)
+
+
+def fill_divisible(problem: Problem, costs: Sequence[Fraction]) -> Answer:
     """Divisible tasks: all weighted shares rise together, a user stops where a resource it needs is used up or at its
     cap; exact; O(events x users x resources) with at most users + resources events.
 
     A user whose tasks cost no share (it needs nothing that counts) is filled before all others, such users a task
     each in turn.
     """
-    columns = range(len(problem.resources))
-    cost = [
-        max(
-            (
-                d[j] / (problem.capacity[j] * (w[j] if isinstance(w, tuple) else w))
-                for j in columns
-                if problem.capacity[j] > 0 and counts(problem.resources[j])
-            ),
-            default=Fraction(0),
-        )
-        for d, w in zip(problem.demands, problem.weights, strict=True)
-    ]
     tasks = [Fraction(0)] * len(problem.users)
     free = list(problem.capacity)
-    costless = [i for i, c in enumerate(cost) if c == 0]
-    _rise(problem, costless, {i: Fraction(1) for i in costless}, tasks, free)
-    costly = [i for i, c in enumerate(cost) if c > 0]
-    _rise(problem, costly, {i: 1 / cost[i] for i in costly}, tasks, free)
+    costless = [i for i, c in enumerate(costs) if c == 0]
+    rise(problem, costless, {i: Fraction(1) for i in costless}, tasks, free)
+    costly = [i for i, c in enumerate(costs) if c > 0]
+    rise(problem, costly, {i: 1 / costs[i] for i in costly}, tasks, free)
     return Answer(tasks)
 
 
-def _rise(
+def rise(
     problem: Problem,
     active: list[int],
     rates: dict[int, Fraction],

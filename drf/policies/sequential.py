@@ -1,0 +1,56 @@
+"""Sequential min-max: the next task goes where it leaves the smallest share."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+from drf.errors import NotSupported
+from drf.plugins import Answer, Policy, Problem
+from drf.policies.filling import dominant, fill_in_bulk, whole_units
+
+
+class SequentialMinMax(Policy):
+    """Each task goes to the user whose dominant share *after* it is smallest; a task that does not fit is passed over.
+
+    Parkes, Procaccia and Shah, "Beyond Dominant Resource Fairness", 2015. Every user gets at least the whole tasks
+    that fit into its part of the pool, which DRF with whole tasks does not promise. For divisible tasks it is DRF. It
+    divides; a sorter is not told the size of the next task.
+
+    >>> from drf import allocate
+    >>> two = {"a": {"cpus": 2, "mem": 1}, "b": {"cpus": 1}}
+    >>> allocate({"cpus": 6, "mem": 6}, two, policy="seqminmax").tasks, allocate({"cpus": 6, "mem": 6}, two).tasks
+    ({'a': 1, 'b': 4}, {'a': 2, 'b': 2})
+    """
+
+    name = "seqminmax"
+    modes = frozenset({"divide"})
+
+    def divide(self, problem: Problem) -> Answer:
+        if not problem.whole:
+            raise NotSupported("policy seqminmax is for whole tasks; for divisible ones it is drf")
+        if not problem.steps:
+            capacity, demands = whole_units(problem)
+            weights = [
+                tuple(map(float, w)) if isinstance(w, tuple) else float(w) for w in problem.weights
+            ]
+            return Answer(fill_in_bulk(problem, demands, capacity, capacity, weights, after=True))
+        costs = dominant(problem, lambda _: True)
+        free = list(problem.capacity)
+        tasks, picks = [0] * len(costs), []
+        heap = [(cost, 0, problem.ranks[i], i) for i, cost in enumerate(costs)]
+        heapify(heap)
+        while heap:
+            _, _, rank, i = heappop(heap)
+            if tasks[i] == problem.caps[i]:
+                continue
+            if any(q > f for q, f in zip(problem.demands[i], free, strict=True)):
+                if problem.on_blocked == "stop":
+                    break
+                continue
+            for j, q in enumerate(problem.demands[i]):
+                free[j] -= q
+            tasks[i] += 1
+            picks.append(i)
+            grants = tasks[i] if problem.by_grants else 0
+            heappush(heap, ((tasks[i] + 1) * costs[i], grants, rank, i))
+        return Answer(tasks, picks)
