@@ -58,6 +58,7 @@ OPTIONS = frozenset(
         "master_region",
         "capable",
         "backoff",
+        "gang_patience",
     }
 )
 """Options that are handed to the built-in allocator."""
@@ -104,7 +105,8 @@ class Allocator:
     `request` can use, so that an agent is shared within one run). ``agent_order``: ``"random"`` (seeded), ``"id"``,
     ``"pack"`` (agents with the least free first, so that large holes stay), ``"spread"``, or a function that scores an
     `AgentView`, highest first. ``backoff``: seconds; so long at most is one kept waiting that declines, run after run,
-    all it is offered (default 300, 0 for not at all). ``min_allocatable``: a
+    all it is offered (default 300, 0 for not at all). ``gang_patience``: seconds after which room is kept for tasks
+    that start together and found none. ``min_allocatable``: a
     list of amounts of which an offer must reach one; default: anything is offered to anybody. ``exclude``: resources
     that do not count for shares. ``quota``: ``"tree"`` binds all below a role, ``"mesos"`` as Mesos does.
     ``filter_gpus``, ``master_region``: which agents frameworks need capabilities for; ``capable``: whether one that
@@ -390,12 +392,11 @@ class Allocator:
         """So many tasks of this shape are not launched yet, those in open offers included; replaces the last number.
 
         ``since`` says when they began to wait: one time for all, or one a task (default: now). ``where`` names
-        attributes of the agent with their allowed values, ``duration`` is how long such a task runs at most. With
+        attributes of the agent with their allowed values, ``duration`` is how long such a task runs at most.
+        ``together``: they start together, so offers for all of them are made at once, as one group, or none. With
         ``offer="demand"`` offers are cut to these; an accepted offer's tasks leave the request, a declined one's wait
         again. O(count). Raises UnknownName, InvalidOption, InvalidQuantity.
         """
-        if together:
-            raise NotSupported("together=True, all tasks or none, is not built yet; leave it out")
         role = self._role(name, role)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise InvalidOption(
@@ -414,7 +415,11 @@ class Allocator:
         if not all(math.isfinite(t) for t in times):
             raise InvalidOption(f"since of framework {name!r} is not finite")
         self._plugin.request(
-            name, role, Shape.of(shape, where, space=self.space, duration=duration), times
+            name,
+            role,
+            Shape.of(shape, where, space=self.space, duration=duration),
+            times,
+            **({"together": True} if together else {}),
         )
 
     # -- answers
@@ -483,7 +488,7 @@ class Allocator:
         refuse: ResourcesLike | None = None,
         until: ResourcesLike | None = None,
     ) -> None:
-        """Return the offer and refuse as much of that agent for a while; O(resources).
+        """Return the offer, and those made together with it, and refuse as much of its agent for a while; O(resources).
 
         ``refuse_seconds``: for how long (default: 5, with ``until`` without end); it holds at least until the next
         interval, 0 means no refusal. ``refuse``: what of the offer is refused (default: all). ``until`` ends the
@@ -497,11 +502,21 @@ class Allocator:
             raise Overcommit(
                 f"{refused} is more than offer {number} holds: {grant.resources}; refuse at most that"
             )
+        others = [(n, made) for n, made in self._book.together(number) if n != number]
+        if others and refuse is not None:
+            raise InvalidOption(
+                f"offer {number} was made together with {len(others)} more, which are refused whole; leave refuse out"
+            )
         who = (grant.framework, grant.agent, grant.role)
         self._plugin.recover_resources(*who, refused, unmet=grant.tasks, **refusal)
         if refuse is not None:
             self._plugin.recover_resources(*who, grant.resources - refused)
         self._book.close(number)
+        for other, made in others:
+            self._plugin.recover_resources(
+                made.framework, made.agent, made.role, made.resources, unmet=made.tasks, **refusal
+            )
+            self._book.close(other)
 
     @_verb
     def release(

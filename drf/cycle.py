@@ -8,7 +8,7 @@ room for that one task, and the order is taken again, until nothing fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from drf.claims import Claims
 from drf.company import Company
@@ -24,6 +24,9 @@ from drf.resources import Resources, Shape
 from drf.roles import Quantities, RoleTree, add_to, less
 from drf.short import longest, parts
 from drf.tags import Tag
+
+Together = list[tuple[Agent, Resources, int]]
+"""Where tasks that start together find room: the agent, how much of it, and for how many."""
 
 Cut = dict[tuple[str, str, float | None], tuple[Resources, dict[Shape, int]]]
 """Role, framework and longest task -> what it gets, for which tasks."""
@@ -47,6 +50,7 @@ class Cycle:
         filter_gpus: bool,
         region: str | None,
         arrange: Arrange,
+        everywhere: Callable[[], list[Agent]],
         mesos: bool,
     ) -> None:
         self._ledger = ledger
@@ -57,6 +61,7 @@ class Cycle:
         self._frameworks = frameworks
         self._company = company
         self._mesos = mesos
+        self._everywhere = everywhere
         self._claims = claims
         self._minimum = minimum
         self._filter_gpus = filter_gpus
@@ -64,6 +69,9 @@ class Cycle:
         self._arrange = arrange
         # What was seen not to fit: framework, role, agent -> growth of the agent and the last ask then.
         self._unfit: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self._all: list[Agent] = []  # all usable agents, for tasks that start together
+        self._groups: list[list[Grant]] = []
+        self._in_vain: set[tuple[str, str, Shape]] = set()
 
     def whole(
         self, first: Sequence[Agent], second: Sequence[Agent], budget: Budget | None
@@ -79,18 +87,24 @@ class Cycle:
         return [Grant(*key, part) for key, amount in grants.items() for part in parts(amount)]
 
     def shared(self, agents: Sequence[Agent], budget: Budget | None) -> list[Grant]:
-        """Decide for each agent in turn, offering what requested tasks can use; O(agents x frameworks) at worst."""
+        """Decide for each agent in turn, offering what requested tasks can use; O(agents x frameworks) at worst.
+
+        Tasks that start together find room on all usable agents, also on those that are no candidates.
+        """
         cuts: dict[str, Cut] = {}
+        self._all, self._groups = [], []
         for lacking in (True, False):
             if lacking and (budget is None or not budget.guaranteed):
                 continue
+            self._in_vain.clear()
             for agent in agents:
                 self._share_out(agent, budget, lacking, cuts.setdefault(agent.name, {}))
-        return [
+        single = [
             Grant(framework, role, agent, total, tuple(tasks.items()))
             for agent, cut in cuts.items()
             for (role, framework, _), (total, tasks) in cut.items()
         ]
+        return [*single, *(grant for group in self._groups for grant in group)]
 
     def forget(self, framework: str) -> None:
         """Drop what was noted about a framework that is gone; O(notes)."""
@@ -383,10 +397,21 @@ class Cycle:
             return Obstacle("request", "it waits for no task")
         refused = None
         limited = False
+        gang: Ask | None = None
         for ask in asks:
             amount = self._carved(framework, role, agent, ask.shape)
             if amount is None:
                 continue
+            if ask.together:
+                gang = gang or ask
+                found, missing = self.room_together(
+                    framework, role, ask.shape, ask.unmet, self._everywhere()
+                )
+                if missing or (
+                    budget is not None
+                    and not self._all_within(budget, framework, role, found, False)
+                ):
+                    continue
             if budget is not None and not self._within(
                 budget, framework.name, role, agent, amount, False
             ):
@@ -398,6 +423,11 @@ class Cycle:
             refused = refused or refusal
         if refused is not None:
             return Obstacle("refused", str(refused), refused.deadline)
+        if gang is not None:
+            return Obstacle(
+                "together",
+                f"there is no room for all {gang.unmet} tasks of {gang.shape.resources} at once",
+            )
         if limited:
             return Obstacle(
                 "quota", "a limit, or what is kept for guarantees, leaves no room for a task"
@@ -420,19 +450,98 @@ class Cycle:
             if turn is None:
                 return
             role, framework, ask, amount = turn
-            kept = self._kept(framework, role, agent)
-            if self._claims.kept(agent.free, framework, role, agent.name) is not None:
-                self._claims.offered(framework, role, agent.name, amount)
-            self._give(framework, role, agent, amount)
-            self._requests.offer(framework, role, ask.shape)
-            if budget is not None:
-                counted = less(amount.split(regular_scalar).quantities(), kept)
-                budget.take(role, counted, lacking=lacking)
-            self.tell_waiting(framework, role)
+            if isinstance(amount, list):
+                self._give_together(role, framework, ask, amount, budget, lacking)
+                continue
+            self._give_tasks(role, framework, ask, agent, amount, 1, budget, lacking)
             key = (role, framework, longest(amount))
             total, tasks = cut.get(key, (None, {}))
             tasks[ask.shape] = tasks.get(ask.shape, 0) + 1
             cut[key] = (amount if total is None else total + amount, tasks)
+
+    def _give_tasks(
+        self,
+        role: str,
+        framework: str,
+        ask: Ask,
+        agent: Agent,
+        amount: Resources,
+        count: int,
+        budget: Budget | None,
+        lacking: bool,
+    ) -> None:
+        """It is offered room for so many tasks, in the ledger and wherever else it counts."""
+        kept = self._kept(framework, role, agent)
+        if self._claims.kept(agent.free, framework, role, agent.name) is not None:
+            self._claims.offered(framework, role, agent.name, amount)
+        self._give(framework, role, agent, amount)
+        self._requests.offer(framework, role, ask.shape, count)
+        if budget is not None:
+            counted = less(amount.split(regular_scalar).quantities(), kept)
+            budget.take(role, counted, lacking=lacking)
+        self.tell_waiting(framework, role)
+
+    def _give_together(
+        self,
+        role: str,
+        framework: str,
+        ask: Ask,
+        parts: Together,
+        budget: Budget | None,
+        lacking: bool,
+    ) -> None:
+        group = len(self._groups) + 1
+        grants = []
+        for agent, amount, count in parts:
+            self._give_tasks(role, framework, ask, agent, amount, count, budget, lacking)
+            tasks = ((ask.shape, count),)
+            grants.append(Grant(framework, role, agent.name, amount, tasks, group))
+        self._groups.append(grants)
+
+    def _together(
+        self, framework: Framework, role: str, ask: Ask, budget: Budget | None, lacking: bool
+    ) -> Together | None:
+        """Room for all its tasks at once, agent by agent in order; O(agents), once a cycle where there is none."""
+        gang = (framework.name, role, ask.shape)
+        if gang in self._in_vain:
+            return None
+        self._all = self._all or self._everywhere()
+        found, missing = self.room_together(framework, role, ask.shape, ask.unmet, self._all)
+        if not missing and (
+            budget is None or self._all_within(budget, framework, role, found, lacking)
+        ):
+            return found
+        self._in_vain.add(gang)
+        return None
+
+    def room_together(
+        self, framework: Framework, role: str, shape: Shape, count: int, agents: Sequence[Agent]
+    ) -> tuple[Together, int]:
+        """Where so many tasks find room at once, and how many find none; changes nothing; O(agents + tasks)."""
+        found: Together = []
+        for agent in agents:
+            if not count:
+                break
+            if not self.may_run(framework, role, agent, shape, whole=False):
+                continue
+            room = self._claims.room(agent.free, framework.name, role, agent.name)
+            for amount, fits in framework.carve_many(role, room, shape, count):
+                if self._refusals.blocks(framework.name, role, agent.name, amount) is None:
+                    found.append((agent, amount, fits))
+                    count -= fits
+        return found, count
+
+    def _all_within(
+        self, budget: Budget, framework: Framework, role: str, found: Together, lacking: bool
+    ) -> bool:
+        """Whether limits and headroom have room for all of it."""
+        counted: dict[str, int] = {}
+        kept: dict[str, int] = {}
+        for agent in {agent.name: agent for agent, _, _ in found}.values():
+            add_to(kept, self._kept(framework.name, role, agent), 1)
+        for _, amount, _ in found:
+            add_to(counted, amount.split(regular_scalar).quantities(), 1)
+        return budget.allows(role, counted, lacking=lacking, kept=kept)
 
     def _first_fit(
         self,
@@ -441,7 +550,7 @@ class Cycle:
         lacking: bool,
         cut: Cut,
         done: set[tuple[str, str]],
-    ) -> tuple[str, str, Ask, Resources] | None:
+    ) -> tuple[str, str, Ask, Resources | Together] | None:
         if not self._ranking.by_waiting:
             for role, framework in self._turns():
                 if (role, framework) not in done:
@@ -472,8 +581,8 @@ class Cycle:
         lacking: bool,
         cut: Cut,
         done: set[tuple[str, str]],
-    ) -> tuple[Ask, Resources] | None:
-        """The framework's oldest ask of which one more task fits, and what it would get."""
+    ) -> tuple[Ask, Resources | Together] | None:
+        """The framework's oldest ask of which one more task fits (or all, if they start together), and what it gets."""
         queue = self._requests.get(name, role)
         if queue is None:
             return None
@@ -488,6 +597,11 @@ class Cycle:
                 for ask in queue.unmet(seen):
                     amount = self._carved(framework, role, agent, ask.shape)
                     if amount is None:
+                        continue
+                    if ask.together:
+                        together = self._together(framework, role, ask, budget, lacking)
+                        if together is not None:
+                            return ask, together
                         continue
                     if budget is not None and not self._within(
                         budget, name, role, agent, amount, lacking

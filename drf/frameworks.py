@@ -123,6 +123,29 @@ class Framework:
                     return got
         return None
 
+    def carve_many(
+        self, role: str, room: Resources, shape: Shape, most: int
+    ) -> list[tuple[Resources, int]]:
+        """What tasks get out of the room, and for how many that is, up to the most; O(tasks x objects).
+
+        One entry for each bound on their duration: such room is offered apart.
+        """
+        if room.is_plain and shape.resources == shape.resources.scalars:
+            need = shape.resources.quantities()
+            has = room.quantities()
+            count = min([most, *(has.get(name, 0) // q for name, q in need.items())])
+            return [(shape.resources * count, count)] if count else []
+        out: dict[float | None, tuple[Resources, int]] = {}
+        for _ in range(most):
+            got = self.carve(role, room, shape)
+            if got is None:
+                break
+            room = room - got
+            bound = longest(got)
+            amount, count = out.get(bound, (Resources(space=room.space), 0))
+            out[bound] = (amount + got, count + 1)
+        return list(out.values())
+
     def _carve(
         self, role: str, room: Resources, amount: Resources, bound: float | None
     ) -> Resources | None:

@@ -32,6 +32,7 @@ from drf.errors import (
 from drf.explain import Ahead, Entitlement, Obstacle, Standing, Why
 from drf.filters import Event, Refusal, Refusals
 from drf.frameworks import CAPABILITIES, DEFAULT, Framework
+from drf.gangs import Gang, Gangs
 from drf.ledger import Agent, Ledger
 from drf.maintenance import Maintenance
 from drf.plugins import (
@@ -78,8 +79,8 @@ RECOVERY_SECONDS = 600.0
 AGENT_ORDERS = ("random", "id", "pack", "spread")
 """In which order agents are visited, beside a scorer's."""
 
-TICK, RECOVERED, CLAIM_END = "tick", "recovered", "claim end"
-_EVENTS = {TICK: TICK, RECOVERED: RECOVERED, CLAIM_END: CLAIM_END}
+TICK, RECOVERED, CLAIM_END, GANG = "tick", "recovered", "claim end", "a gang's turn"
+_EVENTS = {TICK: TICK, RECOVERED: RECOVERED, CLAIM_END: CLAIM_END, GANG: GANG}
 
 
 class InverseEnd(NamedTuple):
@@ -110,6 +111,7 @@ class HierarchicalAllocator:
     agent, ``"demand"`` what the requested shapes can use. ``agent_order``: ``"random"``, ``"id"``, ``"pack"`` (least
     free first), ``"spread"`` (most free first), or a function of an `AgentView` (highest first), ties by name.
     ``backoff``: the longest that one is kept waiting who declines all it is offered, 0 for not at all.
+    ``gang_patience``: seconds that tasks which start together wait before room is kept for them, and for so long.
     ``min_allocatable``: amounts of which one must be reached, none: anything is offered. ``exclude``: resources that do
     not count for shares. ``quota``: ``"tree"`` or ``"mesos"`` (see `drf.quota`). ``filter_gpus`` hides agents with gpus
     from frameworks without GPU_RESOURCES, ``master_region`` agents of other regions from those without REGION_AWARE.
@@ -134,6 +136,7 @@ class HierarchicalAllocator:
         master_region: str | None = None,
         capable: bool | None = None,
         backoff: float | None = None,
+        gang_patience: float = 60.0,
         space: ResourceSpace | None = None,
         seed: int = 0,
     ) -> None:
@@ -151,6 +154,10 @@ class HierarchicalAllocator:
             backoff = float(preset.get("backoff", LONGEST_BACKOFF))
         if isinstance(backoff, bool) or not 0 <= backoff < math.inf:
             raise InvalidOption(f"backoff is {backoff!r}; it is a number of seconds, 0 for none")
+        if isinstance(gang_patience, bool) or not 0 < gang_patience < math.inf:
+            raise InvalidOption(
+                f"gang_patience is {gang_patience!r}; it is a number of seconds above 0"
+            )
         for name, value, allowed in (
             ("react", react, ("event", "interval")),
             ("offer", offer, ("agent", "demand")),
@@ -187,6 +194,7 @@ class HierarchicalAllocator:
             "master_region": master_region,
             "capable": self._capable,
             "backoff": backoff,
+            "gang_patience": gang_patience,
         }
         self._interval = interval
         self._eager = react == "event"
@@ -205,6 +213,7 @@ class HierarchicalAllocator:
         self._company = Company(self._ledger)
         self._backoff = Backoff(interval or 1.0, backoff) if backoff else None
         self._claims = Claims()
+        self._gangs = Gangs(self._requests, self._claims, gang_patience)
         self._maintenance = Maintenance(self._ledger)
         self._frameworks: dict[str, Framework] = {}
         self._quantities: dict[str, int] = {}
@@ -221,6 +230,7 @@ class HierarchicalAllocator:
             filter_gpus=filter_gpus,
             region=master_region,
             arrange=sorted_items if shrink_order == "sorted" else self._shuffled_items,
+            everywhere=self._everywhere,
             mesos=like == "mesos",
         )
         self._whitelist: frozenset[str] | None = None
@@ -551,11 +561,30 @@ class HierarchicalAllocator:
             self._maintenance.forget_refusals(framework=framework)
         self._trigger()
 
-    def request(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> None:
-        """So many tasks of the shape wait, an entry each, oldest first. Raises UnknownName, InvalidOption."""
+    def request(
+        self,
+        framework: str,
+        role: str,
+        shape: Shape,
+        since: Sequence[float],
+        *,
+        together: bool = False,
+    ) -> None:
+        """So many tasks of the shape wait, an entry each, oldest first. Raises UnknownName, InvalidOption.
+
+        ``together``: they are offered all at once, or not at all, which takes ``offer="demand"``.
+        """
         self._subscribed(framework, [role])
+        if together and self._whole:
+            raise InvalidOption(
+                f"request of framework {framework!r}: together needs an allocator with offer='demand', "
+                f"which cuts offers to tasks"
+            )
         self._same_units(shape.resources, f"request of framework {framework!r}")
-        more = self._requests.set(framework, role, shape, since)
+        more = self._requests.set(framework, role, shape, since, together=together)
+        if together and since:
+            self._timers.set(max(since[0] + self._gangs.patience, self._now), GANG)
+        self._settle_gangs()
         if more and self._backoff is not None:
             self._backoff.forget(framework, role)
         self._cycle.tell_waiting(framework, role)
@@ -816,6 +845,9 @@ class HierarchicalAllocator:
                     self._timers.set(self._now + self._interval, TICK)
             elif due[1] is RECOVERED:
                 self._expected = None
+            elif due[1] is GANG:
+                self._settle_gangs()
+                self._trigger()
             elif due[1] is CLAIM_END:
                 self._drop_claims(ended=self._now)
             elif isinstance(due[1], InverseEnd):
@@ -844,6 +876,10 @@ class HierarchicalAllocator:
         if not held_off:
             self._all = False
             self._candidates.clear()
+            if due:
+                self._settle_gangs()
+                if self._requests.gangs:
+                    self._keep_for_gangs()
             if self._eager and self._company and self._company.seeks:
                 for grant in outcome.grants:  # others may want to be near
                     self._react(grant.agent)
@@ -1081,6 +1117,7 @@ class HierarchicalAllocator:
             "requests": self._requests.state(),
             "company": self._company.state(),
             "claims": self._claims.state(),
+            "gangs": self._gangs.state(),
             "backoff": None if self._backoff is None else self._backoff.state(),
             "maintenance": self._maintenance.state(),
             "timers": [
@@ -1117,6 +1154,7 @@ class HierarchicalAllocator:
         self._requests.load(state["requests"], self.space)
         self._company.load(state["company"])
         self._claims.load(state["claims"], self.space)
+        self._gangs.load(state["gangs"], self.space)
         if self._backoff is not None:
             self._backoff.load(state["backoff"])
         self._maintenance.load(state["maintenance"])
@@ -1307,6 +1345,41 @@ class HierarchicalAllocator:
             if not agent.free.is_plain
         )
         return headroom(self._quantities, out, self._roles, revocable)
+
+    def _everywhere(self) -> list[Agent]:
+        """All agents that are offered at all, in the order in which they are visited."""
+        agents = [a for _, a in sorted(self._ledger.agents.items()) if self._is_usable(a)]
+        if self._agent_order == "random":
+            return agents  # one more shuffle would change the decisions of others
+        self._arrange(agents)
+        return agents
+
+    def _settle_gangs(self) -> None:
+        """Room that is kept for a gang which has all, or whose time is over, is free for all again."""
+        for agent in self._gangs.settle(self._now):
+            self._ledger.grow(self._ledger.agents[agent])
+            self._react(agent)
+
+    def _keep_for_gangs(self) -> None:
+        """Begin to keep room for a gang that waited too long."""
+        order = (
+            (role, framework)
+            for role in self._ranking.roles.sort()
+            for framework in self._ranking.frameworks(role).sort()
+        )
+        until = self._gangs.keep(order, self._everywhere(), self._gang_fit, self._now)
+        if until is not None:
+            self._timers.set(until, GANG)
+            self._timers.set(until + self._gangs.patience, GANG)
+
+    def _gang_fit(self, gang: Gang, agent: Agent, room: Resources) -> int:
+        framework, role, shape = gang
+        record = self._frameworks[framework]
+        if not self._cycle.may_run(record, role, agent, shape, whole=False):
+            return 0
+        regular = room.allocatable_to(role)
+        most = self._gangs.waiting(gang)
+        return sum(count for _, count in record.carve_many(role, regular, shape, most))
 
     def _arrange(self, agents: list[Agent]) -> None:
         """Put agents, given by name, in the order in which they are visited."""

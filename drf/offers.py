@@ -17,14 +17,15 @@ class Offer:
     """So much of one agent, for one framework in one role, until it is answered.
 
     ``tasks`` are the requested shapes it was cut for, with their numbers. ``expires`` is when it ends unanswered, None
-    for never.
+    for never. Offers that were made together, for tasks that start together, have the id of the first as ``group``:
+    declining one declines all of them, and where one ends unanswered all do.
     """
 
-    __slots__ = ("agent", "expires", "framework", "id", "resources", "role", "tasks")
+    __slots__ = ("agent", "expires", "framework", "group", "id", "resources", "role", "tasks")
 
     def __init__(self, number: int, grant: Grant, expires: float | None = None) -> None:
         self.id = number
-        self.framework, self.role, self.agent, self.resources, self.tasks = grant
+        self.framework, self.role, self.agent, self.resources, self.tasks, self.group = grant
         self.expires = expires
 
     @property
@@ -141,18 +142,38 @@ class OfferBook:
 
     def __init__(self) -> None:
         self._open: dict[int, Grant] = {}
+        self._groups: dict[int, dict[int, None]] = {}  # group -> its open offers
         self._expiries: deque[tuple[float, range]] = deque()
         self._made = 0
         self._rescinded: list[int] = []
 
     def make(self, grants: Sequence[Grant], expires: float | None = None) -> Offers:
         """An offer of each grant; ids count up from 1; O(grants)."""
+        if any(grant.group is not None for grant in grants):
+            grants = self._grouped(grants)
         offers = Offers(self._made + 1, grants, expires)
         self._open.update(zip(offers.ids, grants, strict=True))
         self._made += len(grants)
         if expires is not None and grants:
             self._expiries.append((expires, offers.ids))
         return offers
+
+    def _grouped(self, grants: Sequence[Grant]) -> list[Grant]:
+        """Groups named by the id of their first offer, and noted."""
+        out, firsts = [], dict[int, int]()
+        for number, grant in enumerate(grants, self._made + 1):
+            if grant.group is not None:
+                first = firsts.setdefault(grant.group, number)
+                grant = grant._replace(group=first)
+                self._groups.setdefault(first, {})[number] = None
+            out.append(grant)
+        return out
+
+    def together(self, number: int) -> list[tuple[int, Grant]]:
+        """The open offer, with those that were made together with it and are open still; O(of them)."""
+        group = self._open[number].group
+        numbers = [number] if group is None else self._groups[group]
+        return [(n, self._open[n]) for n in numbers]
 
     def expire(self, now: float) -> list[Grant]:
         """Take back what has ended unanswered by now; its grants; O(offers made together with them)."""
@@ -184,7 +205,11 @@ class OfferBook:
 
     def close(self, number: int) -> None:
         """It was answered; O(1)."""
-        del self._open[number]
+        group = self._open.pop(number).group
+        if group is not None:
+            del self._groups[group][number]
+            if not self._groups[group]:
+                del self._groups[group]
 
     def rescind(
         self, *, agent: str | None = None, framework: str | None = None, role: str | None = None
@@ -202,8 +227,10 @@ class OfferBook:
         return self._end({number: self._open[number] for number in numbers})
 
     def _end(self, gone: dict[int, Grant]) -> list[Grant]:
+        if self._groups:
+            gone = {n: grant for number in gone for n, grant in self.together(number)}
         for number in gone:
-            del self._open[number]
+            self.close(number)
         self._rescinded.extend(gone)
         return list(gone.values())
 
@@ -233,6 +260,7 @@ class OfferBook:
                     grant.agent,
                     packed(grant.resources),
                     [[packed_shape(task), count] for task, count in grant.tasks],
+                    grant.group,
                 ]
                 for number, grant in self._open.items()
             ],
@@ -244,13 +272,16 @@ class OfferBook:
     def load(self, state: Mapping[str, Any], space: ResourceSpace) -> None:
         """Take that part back; O(open offers). Raises InputError."""
         self._made = whole(state["made"], "offers made")
-        for number, framework, role, agent, given, tasks in state["open"]:
+        for number, framework, role, agent, given, tasks, group in state["open"]:
             if not 0 < whole(number, "an offer") <= self._made or number in self._open:
                 raise InputError(f"offer {number} is there twice, or was never made")
             shapes = tuple(
                 (unpacked_shape(task, space), whole(count, "tasks")) for task, count in tasks
             )
-            self._open[number] = Grant(framework, role, agent, unpacked(given, space), shapes)
+            amount = unpacked(given, space)
+            self._open[number] = Grant(framework, role, agent, amount, shapes, group)
+            if group is not None:
+                self._groups.setdefault(whole(group, "a group of offers"), {})[number] = None
         for expires, start, stop in state["expiries"]:
             self._expiries.append((moment(expires, "the end of an offer"), range(start, stop)))
         self._rescinded = list(state["rescinded"])

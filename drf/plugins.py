@@ -180,6 +180,7 @@ class Grant(NamedTuple):
     """One decision of an allocator: so much of the agent goes to the framework in the role.
 
     ``tasks`` are the requested shapes that it was cut for, with their numbers; empty where whole agents are offered.
+    Grants of one ``group`` were made together, for tasks that start together; its number counts within one outcome.
     """
 
     framework: str
@@ -187,6 +188,7 @@ class Grant(NamedTuple):
     agent: str
     resources: Resources
     tasks: tuple[tuple[Shape, int], ...] = ()
+    group: int | None = None
 
 
 class AgentView(NamedTuple):
@@ -294,7 +296,15 @@ class AllocatorPlugin(Protocol):
     def deactivate_framework(self, framework: str) -> None: ...
     def suppress(self, framework: str, roles: Sequence[str] = ()) -> None: ...
     def revive(self, framework: str, roles: Sequence[str] = ()) -> None: ...
-    def request(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> None: ...
+    def request(
+        self,
+        framework: str,
+        role: str,
+        shape: Shape,
+        since: Sequence[float],
+        *,
+        together: bool = False,
+    ) -> None: ...
     def recover_resources(
         self,
         framework: str,

@@ -11,15 +11,19 @@ from drf.snapshot import moment, packed_shape, unpacked_shape, whole
 
 
 class Ask:
-    """Tasks of one shape that a framework has not launched; the first ``offered`` of them are in offers now."""
+    """Tasks of one shape that a framework has not launched; the first ``offered`` of them are in offers now.
 
-    __slots__ = ("offered", "seq", "shape", "since")
+    ``together``: all of them are to be offered at once, or none.
+    """
+
+    __slots__ = ("offered", "seq", "shape", "since", "together")
 
     def __init__(self, shape: Shape, seq: int) -> None:
         self.shape = shape
         self.since: Sequence[float] = ()
         self.offered = 0
         self.seq = seq
+        self.together = False
 
     @property
     def unmet(self) -> int:
@@ -33,12 +37,14 @@ class Ask:
             "since": list(self.since),
             "offered": self.offered,
             "seq": self.seq,
+            "together": self.together,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Take that part back, but for shape and number, with which it is made; O(tasks)."""
         self.since = tuple(moment(since, "since when a task waits") for since in state["since"])
         self.offered = whole(state["offered"], "offered tasks")
+        self.together = bool(state["together"])
 
 
 class Queue:
@@ -66,20 +72,34 @@ class Requests:
 
     def __init__(self) -> None:
         self._queues: dict[tuple[str, str], Queue] = {}
+        self._together: set[tuple[str, str, Shape]] = set()
 
     def get(self, framework: str, role: str) -> Queue | None:
         """The queue, None if nothing was asked for; O(1)."""
         return self._queues.get((framework, role))
 
-    def set(self, framework: str, role: str, shape: Shape, since: Sequence[float]) -> bool:
-        """So many tasks of the shape wait, one entry each, oldest first; True if more are unmet than before; O(1)."""
+    def set(
+        self,
+        framework: str,
+        role: str,
+        shape: Shape,
+        since: Sequence[float],
+        *,
+        together: bool = False,
+    ) -> bool:
+        """So many tasks of the shape wait, one entry each, oldest first; True if that may bring new offers; O(1)."""
         queue = self._queues.setdefault((framework, role), Queue())
         ask = queue.asks.get(shape)
         if ask is None:
             ask = queue.asks[shape] = Ask(shape, 0)
         before = max(ask.unmet, 0)
         ask.since = since
-        more = ask.unmet > before
+        # Fewer tasks may find room together where more did not; so may tasks that need no longer be together.
+        more = ask.unmet > before or (
+            ask.unmet > 0 and (together != ask.together or (together and ask.unmet != before))
+        )
+        ask.together = together
+        (self._together.add if together else self._together.discard)((framework, role, shape))
         if more:
             self._again(queue, ask)
         self._tidy(framework, role, ask)
@@ -108,9 +128,16 @@ class Requests:
             self._tidy(framework, role, ask)
         return again
 
+    @property
+    def gangs(self) -> bool:
+        """Whether anybody asked for tasks that start together; O(1)."""
+        return bool(self._together)
+
     def drop(self, framework: str, role: str) -> None:
         """Forget all asks of the framework in the role; O(1)."""
-        self._queues.pop((framework, role), None)
+        gone = self._queues.pop((framework, role), None)
+        for shape in gone.asks if gone is not None else ():
+            self._together.discard((framework, role, shape))
 
     def oldest(self, framework: str, role: str) -> float | None:
         """When the oldest unmet task began to wait, None if there is none; O(shapes)."""
@@ -142,6 +169,8 @@ class Requests:
                 if ask.shape in queue.asks:
                     raise InputError(f"requests of {framework!r} hold one shape twice")
                 queue.asks[ask.shape] = ask
+                if ask.together:
+                    self._together.add((framework, role, ask.shape))
 
     def _again(self, queue: Queue, ask: Ask) -> None:
         queue.seq += 1
@@ -151,6 +180,7 @@ class Requests:
         queue = self._queues[framework, role]
         if not ask.since and not ask.offered:
             del queue.asks[ask.shape]
+            self._together.discard((framework, role, ask.shape))
 
     def __iter__(self) -> Iterator[tuple[str, str, Ask]]:
         for (framework, role), queue in self._queues.items():

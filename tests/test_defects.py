@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drf import Allocator, Resources, Sorter
-from drf.errors import InvalidName, InvalidOption, InvalidQuantity, NotSupported, UnknownName
+from drf.errors import InvalidName, InvalidOption, InvalidQuantity, UnknownName
 from drf.hierarchical import HierarchicalAllocator
 
 
@@ -391,9 +391,3 @@ class TestSlips:
         a.add_framework("ads", roles=["eng/ads"])
         a.add_framework("ops", roles=["ops"])
         assert given(a) == [("ads", "m", "cpus:2"), ("ops", "m", "cpus:6")]
-
-    def test_gangs_are_not_built(self) -> None:
-        a = quiet()
-        a.add_framework("f")
-        with pytest.raises(NotSupported, match="together=True"):
-            a.request("f", "cpus:1", 3, together=True)

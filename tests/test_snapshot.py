@@ -26,6 +26,7 @@ from drf.cycle import Cycle
 from drf.errors import InputError, InvalidOption, NotSupported, UnknownName
 from drf.filters import Refusal, Refusals
 from drf.frameworks import Framework
+from drf.gangs import Gangs
 from drf.hierarchical import HierarchicalAllocator
 from drf.journal import JournaledAllocator, replay
 from drf.ledger import Agent, Ledger
@@ -171,7 +172,7 @@ KEPT = {
     Claims: "_by",
     Claim: "framework role agent amount until waiting",
     HierarchicalAllocator: "options policy space _random _ledger _roles _ranking _refusals _requests _maintenance "
-    "_company _backoff _claims "
+    "_company _backoff _claims _gangs "
     "_frameworks _quantities _whitelist _reported _candidates _all _tick_due _paused _expected _timers _now _runs",
     Ledger: "agents _places",
     Agent: "active answers asked attributes capabilities free held hostname name offered region total unavailability "
@@ -191,7 +192,8 @@ KEPT = {
     Company: "_of",
     Requests: "_queues",
     Queue: "asks seq",
-    Ask: "offered seq shape since",
+    Ask: "offered seq shape since together",
+    Gangs: "_current _rest",
     Maintenance: "_refused",
     Timers: "",
     OfferBook: "_open _expiries _made _rescinded",
@@ -226,8 +228,19 @@ DERIVED = {
         "_company": "a part of its own",
         "_claims": "a part of its own",
         "_mesos": "options",
+        "_everywhere": "the allocator",
+        "_all": "within a cycle only",
+        "_groups": "within a cycle only",
+        "_in_vain": "within a cycle only",
         "_unfit": "spares trying again what does not fit",
     },
+    Gangs: {
+        "_requests": "a part of its own",
+        "_claims": "a part of its own",
+        "patience": "options",
+    },
+    Requests: {"_together": "the asks"},
+    OfferBook: {"_groups": "_open"},
     Backoff: {"_first": "options", "_longest": "options"},
     Company: {"_ledger": "a part of its own", "_shunned": "_of"},
     Refusals: {"_awaiting": "_by"},
@@ -391,9 +404,9 @@ def test_every_attribute_of_the_state_is_kept_or_derived(policy: str) -> None:
 
 def test_an_attribute_that_somebody_adds_is_seen() -> None:
     a = busy()
-    a._plugin._requests.gangs = {}
+    a._plugin._requests.queue = {}
     a._plugin._ledger.affinity = 1
-    assert unlisted(a)[0] == {"Requests.gangs", "Ledger.affinity"}
+    assert unlisted(a)[0] == {"Requests.queue", "Ledger.affinity"}
 
 
 def same(a: Any, b: Any, path: str, seen: set[int]) -> None:
