@@ -11,6 +11,7 @@ from drf.plugins import Policy
 from drf.reclaim import Plan
 from drf.resources import Resources, ResourceSpace, Shape
 from drf.sorter import Sorter
+from drf.starvation import Starving
 from drf.tasks import Task, TaskSpec
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Resources",
     "Shape",
     "Sorter",
+    "Starving",
     "Task",
     "TaskSpec",
     "__version__",

@@ -35,6 +35,7 @@ from drf.reclaim import BudgetLike, Demand, Plan, check_grace, make_plan, read_b
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
 from drf.short import longest, read_short, untagged
 from drf.snapshot import moment, opened, sealed
+from drf.starvation import Starving
 from drf.takeback import Takebacks
 from drf.tasks import Holding, Task, TaskBook, TaskSpec
 
@@ -926,6 +927,17 @@ class Allocator:
         wanted = None if shape is None else Shape.of(shape, space=self.space)
         found: Entitlement = self._plugin.entitlement(framework, role, wanted)
         return found
+
+    def starving(self, at_least: int = 1) -> list[Starving]:
+        """Who waits and was passed over in at least so many runs with offers for others, the longest first.
+
+        Each says how often, to whom offers went instead and who declined them, and what keeps agents from it now.
+        O(of them x `why`). Raises NotSupported where the plug-in cannot say.
+        """
+        if not hasattr(self._plugin, "starving"):
+            raise NotSupported("this allocator plug-in does not say who starves")
+        starving: list[Starving] = self._plugin.starving(at_least)
+        return starving
 
     def open_offers(self) -> list[Offer]:
         """All offers that wait for an answer, oldest first; O(open offers)."""

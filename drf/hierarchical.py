@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from drf import audit
@@ -56,6 +57,7 @@ from drf.roles import RoleTree, add_to
 from drf.situation import Situation, situation
 from drf.snapshot import moment, pairs, read_units, stream, whole
 from drf.sorter import Sorter
+from drf.starvation import Passes, Starving
 from drf.tags import Tag, check_role
 from drf.timers import Timers
 from drf.units import LIMIT, ResourceSpace
@@ -209,6 +211,7 @@ class HierarchicalAllocator:
             self.policy, self.space, self._random.spawn(1).next(), self.options["exclude"]
         )
         self._refusals = Refusals()
+        self._passes = Passes()
         self._requests = Requests()
         self._company = Company(self._ledger)
         self._backoff = Backoff(interval or 1.0, backoff) if backoff else None
@@ -553,6 +556,8 @@ class HierarchicalAllocator:
     def revive(self, framework: str, roles: Sequence[str] = ()) -> None:
         """Ask it again in these roles (none named: all) and end its refusals there; all agents are candidates."""
         record, roles = self._subscribed(framework, roles)
+        for role in record.suppressed.intersection(roles):
+            self._passes.began(framework, role)
         record.suppressed.difference_update(roles)
         self._listen(record, roles)
         for role in roles:
@@ -581,7 +586,10 @@ class HierarchicalAllocator:
                 f"which cuts offers to tasks"
             )
         self._same_units(shape.resources, f"request of framework {framework!r}")
+        waited = self._waits(framework, role)
         more = self._requests.set(framework, role, shape, since, together=together)
+        if more and not waited:
+            self._passes.began(framework, role)
         if together and since:
             self._timers.set(max(since[0] + self._gangs.patience, self._now), GANG)
         self._settle_gangs()
@@ -634,6 +642,8 @@ class HierarchicalAllocator:
         # A refusal for a role that the framework has left, or while it is away, would linger, as in Mesos it does.
         record = self._frameworks[framework]
         heard = record.active and role in record.roles
+        if refuse_seconds is not None and resources:
+            self._passes.declined(framework)
         if self._backoff is not None and refuse_seconds is not None and resources and heard:
             seconds = max(seconds, self._backoff.declined(framework, role, self._runs))
         if seconds and resources and (heard or self._lenient):
@@ -904,6 +914,7 @@ class HierarchicalAllocator:
             grants = self._cycle.whole(first, usable, budget)
         else:
             grants = self._cycle.shared(usable, budget)
+        self._passes.ran(grants, self._now)
         inverse = self._maintenance.offers(candidates, self._frameworks, self._now)
         return Outcome(grants, inverse)
 
@@ -936,6 +947,34 @@ class HierarchicalAllocator:
         record = self._known(framework)
         budget = self._budget()
         return Why(framework, tuple(self._standing(record, role, budget) for role in record.roles))
+
+    def starving(self, at_least: int = 1) -> list[Starving]:
+        """Who waits and was passed over in at least so many runs, the longest first; O(those x why)."""
+        budget = self._budget()
+        out = []
+        for framework, role in self._ranking.tracked():
+            record = self._frameworks.get(framework)
+            if record is None or not record.listens(role):
+                continue
+            if not self._waits(framework, role):
+                continue
+            found = self._passes.of(framework, role)
+            if found is None or found.runs < at_least:
+                continue
+            standing = self._standing(record, role, budget)
+            rules: dict[str, int] = {}
+            for obstacle in standing.obstacles.values():
+                rules[obstacle.rule] = rules.get(obstacle.rule, 0) + 1
+            ahead = tuple(a.name for a in (*standing.roles_ahead, *standing.frameworks_ahead))
+            out.append(replace(found, rules=rules, ahead=ahead))
+        return sorted(out, key=lambda each: (-each.runs, each.framework, each.role))
+
+    def _waits(self, framework: str, role: str) -> bool:
+        """Whether it wants more: tasks wait, or it never said what it needs and gets whole agents."""
+        queue = self._requests.get(framework, role)
+        if queue is None:
+            return self._whole
+        return any(ask.unmet > 0 for ask in queue.asks.values())
 
     def _standing(self, record: Framework, role: str, budget: Budget | None) -> Standing:
         sorter = self._ranking.frameworks(role)
@@ -1260,6 +1299,7 @@ class HierarchicalAllocator:
     def _track(self, framework: Framework, role: str) -> None:
         """The framework takes its turns in the role, if it does not already for what it has left there."""
         if not self._ranking.is_tracked(framework.name, role):
+            self._passes.began(framework.name, role)
             self._ranking.track(framework.name, role, active=framework.listens(role))
             self._roles.track_framework(framework.name, role)
 
@@ -1271,6 +1311,7 @@ class HierarchicalAllocator:
         if not self._ranking.is_tracked(framework, role):
             return
         if record is None or not any(r == role for _, r, _, _ in self._ledger.holdings(framework)):
+            self._passes.ended(framework, role)
             self._ranking.untrack(framework, role)
             self._roles.untrack_framework(framework, role)
         else:

@@ -39,6 +39,7 @@ from drf.requests import Ask, Queue, Requests
 from drf.roles import Role, RoleTree
 from drf.snapshot import sealed
 from drf.sorter import Sorter
+from drf.starvation import Passes
 from drf.takeback import Takebacks
 from drf.tasks import TaskBook
 from drf.timers import Timers
@@ -213,6 +214,7 @@ DERIVED = {
         "_lenient": "options",
         "_capable": "options",
         "_cycle": "made of the other parts",
+        "_passes": "told, not decided by: it counts anew after a fail-over",
     },
     Cycle: {
         "_ledger": "a part of its own",
@@ -240,6 +242,7 @@ DERIVED = {
         "patience": "options",
     },
     Requests: {"_together": "the asks"},
+    Passes: dict.fromkeys(("_runs", "_log", "_last"), "told, not decided by"),
     OfferBook: {"_groups": "_open"},
     Backoff: {"_first": "options", "_longest": "options"},
     Company: {"_ledger": "a part of its own", "_shunned": "_of"},
