@@ -129,7 +129,6 @@ def _tasks(plugin: Any, record: Any, standing: Standing) -> Iterator[Change]:
     """Tasks that fit: cut down from those that wait, or (where none waits) all that is free on an agent."""
     role, budget = standing.role, plugin._budget()
     limit = None if budget is None else budget.limit_left(role)
-    surplus = None if budget is None else budget.surplus()
     queue = plugin._requests.get(record.name, role)
     asks: list[Shape | None] = [] if queue is None else [ask.shape for ask in queue.unmet(0)]
     found: list[tuple[float, str, Shape]] = []
@@ -140,6 +139,7 @@ def _tasks(plugin: Any, record: Any, standing: Standing) -> Iterator[Change]:
         room = dict(record.strip(agent.free.allocatable_to(role)).quantities())
         if limit is not None:
             room = {n: min(q, limit.get(n, q)) for n, q in room.items()}
+        surplus = None if budget is None else budget.surplus(agent=name)
         if surplus is not None:
             room = {n: min(q, surplus.get(n, 0)) for n, q in room.items()}
         for shape in asks or [None]:

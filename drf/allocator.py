@@ -43,6 +43,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 AttributesLike = Mapping[str, Any] | Sequence[tuple[str, Any]]
+Conversions = Sequence[tuple[ResourcesLike, ResourcesLike]]
 UsageLike = Mapping[str, Mapping[str, ResourcesLike]]
 
 OPTIONS = frozenset(
@@ -217,6 +218,25 @@ class Allocator:
             attributes=None if attributes is None else _attributes(name, attributes),
             capabilities=capabilities,
         )
+
+    @_verb
+    def add_resource_provider(
+        self, name: str, resources: ResourcesLike, *, used: UsageLike | None = None
+    ) -> None:
+        """The agent has so much more, some of it in use (by framework and role); O(holders there).
+
+        Raises UnknownName, InvalidQuantity, InvalidOption.
+        """
+        self._plugin.add_resource_provider(name, self._amount(resources), used=self._usage(used))
+
+    @_verb
+    def convert(self, name: str, conversions: Conversions) -> None:
+        """An operator reserves, unreserves, makes or destroys volumes out of what is free on the agent; O(holders).
+
+        Each conversion is a pair of amounts: what is consumed, and what it becomes. Raises UnknownName, Overcommit where
+        what is free does not hold what is consumed, InvalidQuantity.
+        """
+        self._plugin.update_available(name, self._conversions(conversions))
 
     @_verb
     def remove_agent(self, name: str) -> None:
@@ -518,6 +538,28 @@ class Allocator:
                 made.framework, made.agent, made.role, made.resources, unmet=made.tasks, **refusal
             )
             self._book.close(other)
+
+    @_verb
+    def convert_offer(self, offer: Offer | int, conversions: Conversions) -> Offer:
+        """The framework reserves, unreserves, makes or destroys volumes out of the offer: the offer as it is now.
+
+        Each conversion is a pair of amounts: what is consumed, and what it becomes. It is no grant, and the offer stays
+        open under its id. O(holders there). Raises StaleOffer, Overcommit where the offer does not hold what is
+        consumed, InvalidQuantity.
+        """
+        number, grant = self._book.get(offer)
+        pairs = self._conversions(conversions)
+        updated = grant.resources
+        for consumed, converted in pairs:
+            if not consumed <= updated:
+                raise Overcommit(
+                    f"offer {number} holds {updated}, not {consumed}; convert at most that"
+                )
+            updated = updated - consumed + converted
+        self._plugin.update_allocation(
+            grant.framework, grant.agent, grant.role, grant.resources, pairs
+        )
+        return self._book.replace(number, updated)
 
     @_verb
     def release(
@@ -1059,6 +1101,14 @@ class Allocator:
     ) -> Resources:
         total = self._amount(resources)
         return total if short is None else total + read_short(short, self.space)
+
+    def _conversions(self, given: Conversions) -> list[tuple[Resources, Resources]]:
+        pairs = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
+        if not pairs or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
+            raise InvalidOption(
+                f"conversions is {given!r}; give pairs of what is consumed and what it becomes"
+            )
+        return [(self._amount(consumed), self._amount(converted)) for consumed, converted in pairs]
 
     def _usage(self, used: UsageLike | None) -> dict[str, dict[str, Resources]] | None:
         if used is None:

@@ -140,7 +140,7 @@ class Cycle:
                 if not part:
                     continue
                 given = part.quantities()
-                extra = self._allowed(budget, role, counted.minus(part), given)
+                extra = self._allowed(budget, role, agent, counted.minus(part), given)
                 others = found.split(lambda n, tag, scalar, r=role: _beside(r, tag, scalar))  # type: ignore[misc]
                 offer = part + others + extra
                 passing = self._passing(framework, role, agent, offer)
@@ -148,7 +148,7 @@ class Cycle:
                     continue
                 offer = passing
                 self._commit(framework.name, role, agent, offer, grants, shown)
-                budget.give(role, given, extra.quantities())
+                budget.give(role, given, extra.quantities(), agent=agent.name)
                 unsatisfied = budget.unsatisfied(role)
                 if not unsatisfied:
                     break
@@ -170,7 +170,9 @@ class Cycle:
                 if budget is not None:
                     counted = found.split(regular_scalar)
                     kept = self._kept(framework.name, role, agent)
-                    most = found.minus(counted) + self._allowed(budget, role, counted, kept=kept)
+                    most = found.minus(counted) + self._allowed(
+                        budget, role, agent, counted, kept=kept
+                    )
                 mine = self._claims.kept(agent.free, framework.name, role, agent.name)
                 if mine is not None:
                     mine = mine.minus(mine.minus(found))
@@ -184,7 +186,7 @@ class Cycle:
                     self._claims.offered(framework.name, role, agent.name, mine)
                 if budget is not None:
                     counted = offer.split(regular_scalar)
-                    budget.give(role, {}, less(counted.quantities(), kept))
+                    budget.give(role, {}, less(counted.quantities(), kept), agent=agent.name)
 
     def _willing(
         self, role: str, agent: Agent, shown: dict[str, Resources]
@@ -206,6 +208,7 @@ class Cycle:
         self,
         budget: Budget,
         role: str,
+        agent: Agent,
         counted: Resources,
         given: Quantities | None = None,
         kept: Quantities = NONE,
@@ -219,7 +222,7 @@ class Cycle:
         limit = budget.limit_left(role, more)
         if limit is not None:
             counted = shrink(counted, limit, limits=True, arrange=self._arrange)
-        surplus = budget.surplus(kept)
+        surplus = budget.surplus(kept, agent=agent.name)
         if surplus is not None:
             counted = shrink(counted, surplus, limits=False, arrange=self._arrange)
         return counted
@@ -359,7 +362,7 @@ class Cycle:
         if budget is not None:
             counted = found.split(regular_scalar)
             kept = self._kept(framework.name, role, agent)
-            allowed = self._allowed(budget, role, counted, kept=kept)
+            allowed = self._allowed(budget, role, agent, counted, kept=kept)
             offer = found.minus(counted) + allowed
             lack = budget.unsatisfied(role)
             if counted and not allowed and not lack:
@@ -478,7 +481,7 @@ class Cycle:
         self._requests.offer(framework, role, ask.shape, count)
         if budget is not None:
             counted = less(amount.split(regular_scalar).quantities(), kept)
-            budget.take(role, counted, lacking=lacking)
+            budget.take(role, counted, lacking=lacking, agent=agent.name)
         self.tell_waiting(framework, role)
 
     def _give_together(
@@ -593,7 +596,7 @@ class Cycle:
         refused = False
         if seen < queue.seq:
             framework = self._frameworks[name]
-            if self._is_willing(framework, role, agent):
+            if self.is_willing(framework, role, agent):
                 for ask in queue.unmet(seen):
                     amount = self._carved(framework, role, agent, ask.shape)
                     if amount is None:
@@ -625,12 +628,13 @@ class Cycle:
     ) -> bool:
         """Whether the framework may be offered room for such a task there, if there is any; O(terms)."""
         return (
-            self._is_willing(framework, role, agent)
+            self.is_willing(framework, role, agent)
             and shape.fits_attributes(agent.texts)
             and (not whole or is_allocatable(shape.resources, self._least(framework, role)))
         )
 
-    def _is_willing(self, framework: Framework, role: str, agent: Agent) -> bool:
+    def is_willing(self, framework: Framework, role: str, agent: Agent) -> bool:
+        """Whether the framework can use the agent in the role at all; O(terms)."""
         return (
             not framework.excludes(role, agent)
             and not self._is_kept_off(framework, agent)
@@ -659,7 +663,7 @@ class Cycle:
         """Whether limits, and the headroom of others' guarantees, allow the task."""
         kept = self._kept(framework, role, agent)
         counted = amount.split(regular_scalar).quantities()
-        return budget.allows(role, counted, lacking=lacking, kept=kept)
+        return budget.allows(role, counted, lacking=lacking, kept=kept, agent=agent.name)
 
     def tell_waiting(self, framework: str, role: str) -> None:
         """Pass on to the orders since when the framework waits; O(shapes + frameworks of the role)."""

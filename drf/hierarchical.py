@@ -7,7 +7,7 @@ verbs came before it. Time arrives through `advance`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ from drf.quota import Budget, headroom, regular_scalar, sorted_items
 from drf.ranking import Ranking
 from drf.requests import Requests
 from drf.resources import Resources, Shape
-from drf.roles import RoleTree, add_to
+from drf.roles import RoleTree, add_to, less, line_of
 from drf.situation import Situation, situation
 from drf.snapshot import moment, pairs, read_units, stream, whole
 from drf.sorter import Sorter
@@ -1365,15 +1365,61 @@ class HierarchicalAllocator:
         claimed = (
             (claim.role, claim.waiting.split(regular_scalar).quantities()) for claim in self._claims
         )
-        return Budget(self._roles, tree=self._tree_quota, free=self._headroom, claimed=claimed)
+        beside = self._beside() if self._tree_quota else frozenset()
+        return Budget(
+            self._roles,
+            tree=self._tree_quota,
+            free=lambda: self._headroom(beside),
+            claimed=claimed,
+            beside=beside,
+        )
 
-    def _headroom(self) -> Mapping[str, int]:
-        """What guarantees can count on: in Mesos of the whole cluster, else of agents that are offered at all."""
+    def _beside(self) -> frozenset[str]:
+        """Agents that no framework can use whose role lacks a guarantee: O(frameworks + agents x those that are picky).
+
+        What it refused for a time it can use. A role without frameworks may have some later, which may use anything.
+        """
+        lacking = {
+            name
+            for name, node in self._roles.quotas.items()
+            if less(node.guarantees, node.consumed())
+        }
+        if not lacking:
+            return frozenset()
+        picky = []
+        served = set()
+        for framework, role in self._ranking.tracked():
+            above = lacking.intersection(line_of(role))
+            record = self._frameworks.get(framework)
+            if not above or record is None or not record.listens(role):
+                continue
+            if not self._is_picky(record):
+                return frozenset()
+            served |= above
+            picky.append((record, role))
+        if served != lacking:
+            return frozenset()
+        return frozenset(
+            name
+            for name, agent in self._ledger.agents.items()
+            if not any(self._cycle.is_willing(record, role, agent) for record, role in picky)
+        )
+
+    def _is_picky(self, record: Framework) -> bool:
+        """Whether there can be agents that it cannot use."""
+        return (
+            record.constraints is not None
+            or not (record.gpus and record.regions)
+            or bool(self._company)
+        )
+
+    def _headroom(self, beside: Container[str]) -> Mapping[str, int]:
+        """What guarantees can count on: in Mesos of the whole cluster, else of agents that can serve them."""
         agents = self._ledger.agents.values()
         if self._tree_quota:
             free: dict[str, int] = {}
             for agent in agents:
-                if self._is_usable(agent):
+                if self._is_usable(agent) and agent.name not in beside:
                     room = self._claims.unclaimed(agent.free, agent.name)
                     add_to(free, room.split(regular_scalar).quantities(), 1)
             return free

@@ -32,9 +32,12 @@ VERBS = (
     "activate_framework",
     "add_agent",
     "add_framework",
+    "add_resource_provider",
     "adopt_task",
     "advance",
     "answer_inverse_offer",
+    "convert",
+    "convert_offer",
     "deactivate_agent",
     "deactivate_framework",
     "decline",
@@ -120,16 +123,17 @@ class JournaledAllocator(Allocator):
         return decisions
 
 
-def _journaled(verb: str) -> Callable[..., None]:
+def _journaled(verb: str) -> Callable[..., Any]:
     plain = getattr(Allocator, verb)
 
     @functools.wraps(plain)
-    def written(self: JournaledAllocator, *args: Any, **kwargs: Any) -> None:
-        plain(self, *args, **kwargs)
+    def written(self: JournaledAllocator, *args: Any, **kwargs: Any) -> Any:
+        answer = plain(self, *args, **kwargs)
         line: dict[str, Any] = {"do": verb, "args": _plain(args)}
         if kwargs:
             line["with"] = _plain(kwargs)
         self._write(json.dumps(line))
+        return answer
 
     return written
 
@@ -335,6 +339,8 @@ def _do(found: Replay, entry: Mapping[str, Any], own: bool) -> None:
     found.events += 1
     if verb == "reclaim":
         _reclaim(allocator, *args, **kwargs)
+    elif not own and verb in ("convert", "convert_offer"):
+        found.left_out += 1  # what is free, or offered, is something else by now
     elif own or verb not in ("accept", "decline", "release"):
         getattr(allocator, verb)(*args, **kwargs)
     elif verb == "release":

@@ -203,6 +203,12 @@ class OfferBook:
             raise StaleOffer(f"offer {number} {was}; answer each offer of the last runs once")
         return number, grant
 
+    def replace(self, number: int, resources: Resources) -> Offer:
+        """The open offer is of something else now; O(open offers with an end)."""
+        grant = self._open[number] = self._open[number]._replace(resources=resources)
+        end = next((expires for expires, ids in self._expiries if number in ids), None)
+        return Offer(number, grant, end)
+
     def close(self, number: int) -> None:
         """It was answered; O(1)."""
         group = self._open.pop(number).group

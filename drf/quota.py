@@ -7,7 +7,7 @@ itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from drf.resources import Resources
 from drf.roles import Quantities, Role, RoleTree, add_to, added, less, line_of
@@ -78,7 +78,8 @@ def shrink(
 class Budget:
     """What quota says within one cycle, kept up to date with what the cycle gives.
 
-    ``claimed`` is what is kept for roles, and counts as theirs; ``free`` is without it.
+    ``claimed`` is what is kept for roles, and counts as theirs; ``free`` is without it, and without agents that are
+    ``beside``: no framework that lacks a guarantee can use these, so nothing need be kept free there.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Budget:
         tree: bool,
         free: Callable[[], Quantities],
         claimed: Iterable[tuple[str, Quantities]] = (),
+        beside: Container[str] = (),
     ) -> None:
         self._tree = tree
+        self._beside = beside
         self._nodes: dict[str, Role] = {
             role: node for role, node in roles.quotas.items() if tree or "/" not in role
         }
@@ -160,9 +163,11 @@ class Budget:
                 out[resource] = min(out.get(resource, left), left)
         return out
 
-    def surplus(self, kept: Quantities = NONE) -> dict[str, int] | None:
-        """What is free, with what is kept, beyond what guarantees need; None where they need nothing."""
-        if not self._required:
+    def surplus(
+        self, kept: Quantities = NONE, *, agent: str | None = None
+    ) -> dict[str, int] | None:
+        """What is free, with what is kept, beyond what guarantees need; None where they need nothing of the agent."""
+        if not self._required or agent in self._beside:
             return None
         return less(added(self._available, kept), self._required)
 
@@ -171,7 +176,13 @@ class Budget:
         return {name: q - self._available.get(name, 0) for name, q in self._required.items()}
 
     def allows(
-        self, role: str, counted: Quantities, *, lacking: bool = False, kept: Quantities = NONE
+        self,
+        role: str,
+        counted: Quantities,
+        *,
+        lacking: bool = False,
+        kept: Quantities = NONE,
+        agent: str | None = None,
     ) -> bool:
         """Whether limits, and the headroom of others' guarantees, have room for so much.
 
@@ -183,24 +194,29 @@ class Budget:
         lack = self.unsatisfied(role) if self.guaranteed else {}
         if lacking and not any(name in lack for name in counted):
             return False
-        surplus = self.surplus(kept)
+        surplus = self.surplus(kept, agent=agent)
         return surplus is None or all(
             max(q - lack.get(n, 0), 0) <= surplus.get(n, 0) for n, q in counted.items()
         )
 
-    def take(self, role: str, counted: Quantities, *, lacking: bool = False) -> None:
-        """The role got so much; ``lacking``: towards its guarantees, as far as they lack it."""
+    def take(
+        self, role: str, counted: Quantities, *, lacking: bool = False, agent: str | None = None
+    ) -> None:
+        """The role got so much of the agent; ``lacking``: towards its guarantees, as far as they lack it."""
         lack = self.unsatisfied(role) if lacking else {}
         given = {n: min(q, lack[n]) for n, q in counted.items() if n in lack}
-        self.give(role, given, {n: q - given.get(n, 0) for n, q in counted.items()})
+        self.give(role, given, {n: q - given.get(n, 0) for n, q in counted.items()}, agent=agent)
 
-    def give(self, role: str, guaranteed: Quantities, extra: Quantities) -> None:
-        """The role got so much, part of it towards guarantees."""
+    def give(
+        self, role: str, guaranteed: Quantities, extra: Quantities, *, agent: str | None = None
+    ) -> None:
+        """The role got so much of the agent, part of it towards guarantees."""
         both = added(guaranteed, extra)
         for name in self.line(role):
             add_to(self._consumed[name], both, 1)
         if self.guaranteed:
-            self._available = less(self._available, both)
+            if agent not in self._beside:
+                self._available = less(self._available, both)
             if self._tree:
                 self._required = self._lacking("")
             else:

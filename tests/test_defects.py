@@ -96,6 +96,38 @@ class TestTwelve:
         a.add_framework("p", roles=["prod"])
         assert given(a) == [("p", "m1", "cpus:4")]
 
+    @pytest.mark.parametrize("how", ["constraints", "gpus", "affinity"])
+    @pytest.mark.parametrize("offer", ["agent", "demand"])
+    def test_4_headroom_counts_only_agents_that_can_serve_it(self, how: str, offer: str) -> None:
+        """Upstream counts what no framework of the role can use, and gives away what it could."""
+        a = quiet(filter_gpus=True, offer=offer)
+        a.update_quota("prod", guarantees="cpus:4")
+        a.add_agent("m1", "cpus:4", attributes={"rack": "r1"})
+        a.add_agent("m2", "cpus:8;gpus:1" if how == "gpus" else "cpus:8", attributes={"rack": "r2"})
+        if how == "affinity":
+            a.add_framework("cache", roles=["cache"], used={"m1": {"cache": "cpus:1"}})
+            a.suppress("cache")
+        in_r1 = {
+            "selector": {"attribute": "rack"},
+            "predicate": {"type": "text_equals", "value": "r1"},
+        }
+        terms: dict[str, Any] = {
+            "constraints": {"constraints": {"prod": [[in_r1]]}},
+            "gpus": {"capabilities": ["MULTI_ROLE"]},
+            "affinity": {"affinity": {"near": ["cache"]}},
+        }[how]
+        a.add_framework("p", roles=["prod"], **terms)
+        a.add_framework("other", roles=["dev"])
+        a.request("other", "cpus:1", 20)
+        p = [o for o in a.run().offers if o.framework == "p"]
+        if offer == "agent":
+            (mine,) = p
+            a.decline(mine, refuse_seconds=60)
+        a.check()
+        got = {o.agent: o.resources["cpus"] for o in a.open_offers() if o.framework == "other"}
+        assert got == {"m2": 8}
+        assert not a.run()  # what it refused is kept for it
+
     def test_5_resuming_does_not_end_the_wait_of_a_recovery(self) -> None:
         """Upstream has one flag for both, so that a torn-down framework ends the hold-off."""
         a = HierarchicalAllocator(interval=None)

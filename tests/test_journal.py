@@ -49,6 +49,10 @@ def busy(lines: list[str], **options: object) -> JournaledAllocator:
         if running:
             a.release("f", agent, amount, role=role)
     a.add_agent("m4", "cpus:1", used={"f": {"ads": "cpus:1"}})
+    a.add_resource_provider("m4", "cpus:3")
+    a.convert("m4", [("cpus:1", "cpus(ads):1")])
+    (mine,) = [o for o in a.run().offers if o.agent == "m4"][:1]
+    a.decline(a.convert_offer(mine, [("cpus:1", "cpus(ads):1")]), refuse_seconds=0)
     a.adopt_task("t", "f", "m4", TaskSpec("cpus:1", duration=9.0))
     a.reclaim(a.plan_reclaim("g", "cpus:1", role="ads/x", budget=(1, "cpus:1"), grace=0))
     a.release(task="t")
@@ -83,7 +87,7 @@ class TestReplay:
         found = replay(lines)
         assert (found.differences, found.torn, found.left_out) == ([], False, 0)
         assert found.recorded == found.replayed
-        assert found.runs == 12
+        assert found.runs == 13
         found.allocator.check()
         assert found.allocator.holdings("f") == a.holdings("f")
 
@@ -182,7 +186,7 @@ class TestCommand:
         log = tmp_path / "a.log"
         log.write_text("\n".join(lines) + "\n")
         assert main(["replay", str(log)]) == 0
-        assert "12 runs, 0 decided otherwise" in capsys.readouterr().out
+        assert "13 runs, 0 decided otherwise" in capsys.readouterr().out
         run = next(i for i, line in enumerate(lines) if '"offers"' in line)
         lines[run] = lines[run].replace('"m1"', '"m2"', 1)
         log.write_text("\n".join(lines))
