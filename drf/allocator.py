@@ -233,8 +233,8 @@ class Allocator:
     def convert(self, name: str, conversions: Conversions) -> None:
         """An operator reserves, unreserves, makes or destroys volumes out of what is free on the agent; O(holders).
 
-        Each conversion is a pair of amounts: what is consumed, and what it becomes. Raises UnknownName, Overcommit where
-        what is free does not hold what is consumed, InvalidQuantity.
+        Each conversion is a pair of amounts: what is consumed, and what it becomes. Raises UnknownName, Overcommit
+        where what is free does not hold what is consumed, InvalidQuantity.
         """
         self._plugin.update_available(name, self._conversions(conversions))
 

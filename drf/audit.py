@@ -35,7 +35,7 @@ def metrics(
     for name in ("cpus", "mem", "disk"):
         out[f"allocator/mesos/resources/{name}/total"] = amount(name, total)
         out[f"allocator/mesos/resources/{name}/offered_or_allocated"] = amount(name, used)
-    for role in ranking.roles.clients():
+    for role in ranking.served():
         out[f"allocator/mesos/roles/{role}/shares/dominant"] = ranking.roles.share(role)
     for role, count in refusals.by_role().items():
         out[f"allocator/mesos/offer_filters/roles/{role}/active"] = count
@@ -81,7 +81,7 @@ def check(
         listens = claim.framework in frameworks and frameworks[claim.framework].listens(claim.role)
         if not listens or claim.agent not in ledger.agents or not claim.waiting <= claim.amount:
             raise InvariantBroken(f"{claim} is left over")
-    _check_roles(ledger, roles, frameworks)
+    _check_roles(ledger, ranking, roles, frameworks)
 
 
 def _check_framework(
@@ -106,7 +106,9 @@ def _check_framework(
             raise InvariantBroken(f"framework {record.name!r} is listed wrongly in role {role!r}")
 
 
-def _check_roles(ledger: Ledger, roles: RoleTree, frameworks: Mapping[str, Framework]) -> None:
+def _check_roles(
+    ledger: Ledger, ranking: Ranking, roles: RoleTree, frameworks: Mapping[str, Framework]
+) -> None:
     fresh = RoleTree()
     for name, agent in ledger.agents.items():
         fresh.track_reservations(name, agent.total)
@@ -121,3 +123,11 @@ def _check_roles(ledger: Ledger, roles: RoleTree, frameworks: Mapping[str, Frame
                 raise InvariantBroken(
                     f"role {node.name!r}: {field} is {getattr(node, field)}, not as the agents have it"
                 )
+    if roles.idle != fresh.idle:
+        raise InvariantBroken(f"idle reservations are {fresh.idle}, noted are {roles.idle}")
+    for role, units in fresh.idle.items() if roles.on_idle is not None else ():
+        left = {name: q for name, q in units.items() if q > 0}
+        if ranking.idle_of(role) != left:
+            raise InvariantBroken(
+                f"role {role!r} has {left} idle, its order counts {ranking.idle_of(role)}"
+            )

@@ -212,6 +212,8 @@ class HierarchicalAllocator:
         )
         self._refusals = Refusals()
         self._passes = Passes()
+        if like != "mesos":
+            self._roles.on_idle = self._ranking.idle
         self._requests = Requests()
         self._company = Company(self._ledger)
         self._backoff = Backoff(interval or 1.0, backoff) if backoff else None
@@ -928,7 +930,7 @@ class HierarchicalAllocator:
 
     def role_shares(self) -> dict[str, float]:
         """The dominant share of each role with frameworks, divided by its weight; O(roles)."""
-        return {role: self._ranking.roles.share(role) for role in self._ranking.roles.clients()}
+        return {role: self._ranking.roles.share(role) for role in self._ranking.served()}
 
     def refusals(self) -> int:
         """How many refusals are live; O(refusals)."""
@@ -1066,7 +1068,7 @@ class HierarchicalAllocator:
                 for name in names
                 if (change := got.get(name, 0) - held.units.get(name, 0))
             },
-            equal_part(role, self._ranking.roles.clients(), self._roles, len(counted)),
+            equal_part(role, self._ranking.served(), self._roles, len(counted)),
             1 / CHUNKS,
         )
 
@@ -1188,7 +1190,9 @@ class HierarchicalAllocator:
                 raise InputError(f"framework {record.name!r} is in the snapshot twice")
         self._roles.load(state["roles"])
         self._ranking.load(state["ranking"])
+        told, self._roles.on_idle = self._roles.on_idle, None  # the orders have it already
         self._derive_roles()
+        self._roles.on_idle = told
         self._refusals.load(state["refusals"], self.space)
         self._requests.load(state["requests"], self.space)
         self._company.load(state["company"])
@@ -1424,8 +1428,8 @@ class HierarchicalAllocator:
                     add_to(free, room.split(regular_scalar).quantities(), 1)
             return free
         out: dict[str, int] = {}
-        for role in self._ranking.roles.clients():
-            add_to(out, self._ranking.roles.held(role).units, 1)
+        for role in self._ranking.served():
+            add_to(out, self._ranking.out(role), 1)
         revocable = (
             agent.free.split(_is_revocable).quantities()
             for agent in agents

@@ -12,7 +12,8 @@ from drf._random import SplitMix64
 from drf.errors import InvariantBroken
 from drf.plugins import Policy
 from drf.resources import Resources, ResourceSpace
-from drf.snapshot import moment, packed, stream, unpacked, whole
+from drf.roles import Quantities, less
+from drf.snapshot import moment, packed, pairs, read_units, stream, unpacked, whole
 from drf.sorter import Sorter
 
 
@@ -34,6 +35,9 @@ class Ranking:
         self.roles = self._sorter()
         self._frameworks: dict[str, Sorter] = {}
         self._late: dict[str, None] = {}  # roles whose sorter has not seen the last total
+        self._idle: dict[
+            str, dict[str, int]
+        ] = {}  # role -> what it is charged for and does not use
         self._since: dict[
             str, dict[str, float]
         ] = {}  # role -> framework -> its oldest waiting task
@@ -61,8 +65,11 @@ class Ranking:
 
     def track(self, framework: str, role: str, *, active: bool) -> None:
         """The framework takes its turns in the role; O(log)."""
-        if role not in self.roles:
-            self.roles.add(role)
+        if role not in self._frameworks:
+            if role in self.roles:
+                self.roles.activate(role)
+            else:
+                self.roles.add(role)
             self._frameworks[role] = new = self._sorter()
             if self._now:
                 new.advance(self._now)
@@ -74,9 +81,45 @@ class Ranking:
         self.waiting(framework, role, None)
         sorter.remove(framework)
         if not len(sorter):
-            self.roles.remove(role)
+            if role in self._idle:
+                self.roles.deactivate(role)
+            else:
+                self.roles.remove(role)
             del self._frameworks[role]
             self._late.pop(role, None)
+
+    def idle(self, role: str, units: Quantities) -> None:
+        """So much is reserved to the role and not in use: it counts for its share too; O(names + log roles).
+
+        A role without frameworks is nobody's turn, but counts for those above it.
+        """
+        due = {name: q for name, q in sorted(units.items()) if q > 0}
+        old = self._idle.get(role, {})
+        if due == old:
+            return
+        if role not in self.roles:
+            self.roles.add(role, active=False)
+        for change, sign in ((less(due, old), 1), (less(old, due), -1)):
+            if change:
+                self.roles.charge(role, Resources.from_units(change, space=self.space), sign=sign)
+        if due:
+            self._idle[role] = due
+        else:
+            self._idle.pop(role, None)
+            if role not in self._frameworks:
+                self.roles.remove(role)
+
+    def idle_of(self, role: str) -> Quantities:
+        """What of the role's reservations it is charged for and does not use; O(1)."""
+        return self._idle.get(role, {})
+
+    def out(self, role: str) -> Quantities:
+        """What the role's frameworks hold, without what is reserved to it and idle; O(names)."""
+        return less(self.roles.held(role).units, self._idle.get(role, {}))
+
+    def served(self) -> list[str]:
+        """The roles with frameworks, by name; O(roles)."""
+        return [role for role in self.roles.clients() if role in self._frameworks]
 
     def is_tracked(self, framework: str, role: str) -> bool:
         """Whether it takes turns in the role, active or not; O(1)."""
@@ -163,6 +206,7 @@ class Ranking:
             "now": self._now,
             "shared": self._shared,
             "roles": self.roles.state(),
+            "idle": [[role, pairs(units)] for role, units in self._idle.items()],
             "frameworks": [[role, sorter.state()] for role, sorter in self._frameworks.items()],
             "late": list(self._late),
             "since": [
@@ -175,6 +219,7 @@ class Ranking:
     def load(self, state: Mapping[str, Any]) -> None:
         """Take that part back into a new one; O(state log state). Raises InputError, PluginError."""
         self.roles.load(state["roles"])
+        self._idle = {role: read_units(units) for role, units in state["idle"]}
         for role, its in state["frameworks"]:
             self._frameworks[role] = sorter = self._sorter()
             sorter.load(its)
@@ -200,7 +245,10 @@ class Ranking:
         for role, sorter in self._frameworks.items():
             sorter.check()
             held = sum((sorter.held(f) for f in sorter.clients()), Resources(space=self.space))
-            due = self.roles.held(role)
+            idle = Resources.from_units(self._idle.get(role, {}), space=self.space)
+            if not idle <= self.roles.held(role):
+                raise InvariantBroken(f"role {role!r} is charged for less than is reserved to it")
+            due = self.roles.held(role) - idle
             # Shared objects count in full for each framework, and once for the role.
             if not due <= held if self._shared else held != due:
                 raise InvariantBroken(

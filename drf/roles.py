@@ -84,9 +84,15 @@ class Role:
 
 
 class RoleTree:
-    """Nodes by path."""
+    """Nodes by path.
+
+    ``idle`` is what is reserved to each role itself, in whole units, without what of it is out (below 0 where more is
+    out than there is by now); ``on_idle``, if set, is told of each change.
+    """
 
     def __init__(self) -> None:
+        self.idle: dict[str, dict[str, int]] = {}
+        self.on_idle: Callable[[str, Quantities], None] | None = None
         self._nodes: dict[str, Role] = {}
         self._copies = Copies()
         self.quotas: dict[str, Role] = {}
@@ -140,6 +146,7 @@ class RoleTree:
         for owner in {i.tag.owner: None for i in total.objects() if i.tag.owner is not None}:
             own = total.split(_owned(owner)).quantities()
             add_to(self.reservations, own, sign)
+            self._idles(owner, own, sign)
             for name in line_of(owner):
                 add_to(self._make(name).reservations, own, sign)
             self._tidy(owner)
@@ -158,6 +165,10 @@ class RoleTree:
             regular = amount.split(_regular).quantities()
             if reserved:
                 add_to(self.reserved_out, self._copies.charge("", agent, reserved, sign), sign)
+                for owner in {i.tag.owner: None for i in reserved.objects() if i.tag.owner}:
+                    part = reserved.split(_owned(owner))
+                    # No role has a space in its name, so the key is nobody else's.
+                    self._idles(owner, self._copies.charge(f" {owner}", agent, part, sign), -sign)
             for name in line_of(role):
                 node = self._make(name)
                 add_to(node.unreserved_out, regular, sign)
@@ -168,6 +179,14 @@ class RoleTree:
                     add_to(node.reserved_out, charged, sign)
         if sign < 0:
             self._tidy(role)
+
+    def _idles(self, owner: str, units: Quantities, sign: int) -> None:
+        idle = self.idle.setdefault(owner, {})
+        add_to(idle, units, sign)
+        if self.on_idle is not None:
+            self.on_idle(owner, idle)
+        if not idle:
+            del self.idle[owner]
 
     def kept(self, role: str, amount: Resources) -> None:
         """What was offered in the role is held now; O(names x depth)."""

@@ -72,7 +72,7 @@ def situation(
         node = roles.get(name)
         return 1.0 if node is None else node.weight
 
-    members = [(r, f) for r in ranking.roles.clients() for f in ranking.frameworks(r).clients()]
+    members = [(r, f) for r in ranking.served() for f in ranking.frameworks(r).clients()]
     counted = {name: units for name, units in total.items() if ranking.counts(name)}
     shares = FairShares(counted, members, weight_of)
     known = frozenset(members)

@@ -21,6 +21,55 @@ def quiet(**options: Any) -> Allocator:
 
 
 class TestTwelve:
+    def test_9_idle_reservations_count_for_the_share_of_their_role(self) -> None:
+        """Upstream lets roles hoard what is reserved to them: idle it costs them nothing."""
+        a = quiet()
+        a.add_agent("own", "cpus(hoard):8")
+        a.add_framework("h", roles=["hoard"])
+        a.add_framework("s", roles=["share"])
+        a.suppress("h")
+        a.add_agent("m", "cpus:2", used={"s": {"share": "cpus:1"}})
+        assert a._plugin.role_shares() == {"hoard": 0.8, "share": 0.1}
+        a.revive("h")
+        (mine,) = [o for o in a.run().offers if o.agent == "m"]
+        assert mine.framework == "s"
+        a.check()
+        # What of it is in use counts once.
+        (own,) = [o for o in a.open_offers() if o.agent == "own"]
+        a.accept(own, "cpus(hoard):3")
+        assert a._plugin.role_shares()["hoard"] == 0.8
+        a.check()
+        a.remove_agent("own")
+        assert a._plugin.role_shares()["hoard"] == 0.0
+        a.check()
+
+    def test_9_they_count_for_roles_above_and_come_with_frameworks(self) -> None:
+        a = quiet()
+        a.add_agent("own", "cpus(eng):8")  # nobody is in eng itself
+        a.add_agent("m", "cpus:2")
+        a.add_framework("e", roles=["eng/web"], used={"m": {"eng/web": "cpus:1"}})
+        a.add_framework("o", roles=["ops"], suppressed=["ops"])
+        assert a._plugin._ranking.roles.sort() == ["ops", "eng/web"]
+        a.check()
+        offers = {o.agent: o for o in a.run().offers}
+        a.accept(offers["own"], "cpus(eng):8")
+        a.check()
+        a.remove_framework("e")
+        a.check()
+        a.add_framework("x", roles=["eng"])
+        assert a._plugin.role_shares() == {"eng": 0.8, "ops": 0.0}
+        a.remove_framework("x")
+        a.check()
+        a.convert("own", [("cpus(eng):8", "cpus:8")])
+        a.check()
+        assert "eng" not in a._plugin._ranking.roles
+
+    def test_9_like_mesos_they_are_free(self) -> None:
+        a = Allocator(like="mesos")
+        a.add_agent("own", "cpus(hoard):8")
+        a.add_framework("h", roles=["hoard"], suppressed=["hoard"])
+        assert a._plugin.role_shares() == {"hoard": 0.0}
+
     def test_1_the_weight_of_an_inner_role_counts_after_the_first_sort(self) -> None:
         """Upstream caches weights by node and refreshes those of clients only."""
         s = Sorter(total={"cpus": 100})

@@ -181,7 +181,7 @@ KEPT = {
     Framework: "active constraints gpus min_allocatable name refined regions revocable roles shared short suppressed",
     RoleTree: "quotas",
     Role: "guarantees limits name weight",
-    Ranking: "_random _made _total _now _shared roles _frameworks _late _since",
+    Ranking: "_idle _random _made _total _now _shared roles _frameworks _late _since",
     Sorter: "policy space now _random _exclude _columns _base _agents _total _placed _copies _tree _path_weights "
     "_since _old _apart",
     Tree: "leaves",
@@ -253,6 +253,8 @@ DERIVED = {
     RoleTree: {
         "_nodes": "weights, quotas, agents and frameworks",
         "_copies": "the ledger",
+        "idle": "the ledger",
+        "on_idle": "options",
         "reservations": "the agents",
         "reserved_out": "the ledger",
     },
