@@ -54,6 +54,19 @@ TOTALS = [
     "",
 ]
 WRONG = ["", "cpus:-1", "cpus", "cpus:0.0001", {"cpus": 10**20}, "cpus:99"]
+AFFINITIES: list[dict[str, Any] | None] = [
+    None,
+    None,
+    {"apart": ["A"]},
+    {"near": ["A", "B"], "within": "rack"},
+    {"apart": ["C", "日本"], "near": ["A"]},
+]
+CONVERSIONS = [
+    [("cpus:1", "cpus(x):1")],
+    [("cpus(x):1", "cpus:1")],
+    [("mem(y):5", "mem(x):5"), ("mem(x):5", "mem:5")],
+    [("mem:3", "mem(y):3")],
+]
 SECONDS = [0, 0.5, 1.0, 3.0, 5.0, 400.0]
 
 agents = st.sampled_from(AGENTS)
@@ -82,6 +95,7 @@ def shown(value: Any) -> Any:
             str(value.resources),
             [(str(shape.resources), sorted(shape.where), n) for shape, n in value.tasks],
             value.expires,
+            value.group,
         )
     if isinstance(value, list):
         return [shown(each) for each in value]
@@ -177,13 +191,26 @@ class Machine(RuleBasedStateMachine):
         roles=some_roles,
         quiet=st.booleans(),
         minimum=st.sampled_from([None, None, (), ("cpus:1",)]),
+        affinity=st.sampled_from(AFFINITIES),
+        update=st.booleans(),
     )
     def add_framework(
-        self, name: str, roles: list[str], quiet: bool, minimum: tuple[str, ...] | None
+        self,
+        name: str,
+        roles: list[str],
+        quiet: bool,
+        minimum: tuple[str, ...] | None,
+        affinity: dict[str, Any] | None,
+        update: bool,
     ) -> None:
+        verb = "update_framework" if update else "add_framework"
         self.attempt(
-            lambda a: a.add_framework(
-                name, roles=roles, suppressed=roles[:1] if quiet else [], min_allocatable=minimum
+            lambda a: getattr(a, verb)(
+                name,
+                roles=roles,
+                suppressed=roles[:1] if quiet else [],
+                min_allocatable=minimum,
+                affinity=affinity,
             )
         )
 
@@ -206,6 +233,7 @@ class Machine(RuleBasedStateMachine):
         count=st.integers(0, 6),
         waited=st.none() | st.sampled_from([0.0, 1.0, 7.0]),
         rack=st.sampled_from([None, None, "r1"]),
+        together=st.booleans(),
     )
     def request(
         self,
@@ -215,10 +243,32 @@ class Machine(RuleBasedStateMachine):
         count: int,
         waited: float | None,
         rack: str | None,
+        together: bool,
     ) -> None:
         since = None if waited is None else self.now - waited
         where = None if rack is None else {"rack": [rack]}
-        self.attempt(lambda a: a.request(name, amount, count, role=role, since=since, where=where))
+        terms = {"role": role, "since": since, "where": where, "together": together}
+        self.attempt(lambda a: a.request(name, amount, count, **terms))
+
+    @rule(
+        role=roles,
+        guarantees=st.sampled_from([None, None, "cpus:2", "mem:4"]),
+        limits=st.sampled_from([None, {}, {"cpus": 3}, {"cpus": 2, "mem": 9}, {"mem": 0}]),
+    )
+    def update_quota(
+        self, role: str, guarantees: str | None, limits: dict[str, float] | None
+    ) -> None:
+        self.attempt(lambda a: a.update_quota(role, guarantees=guarantees, limits=limits))
+
+    @rule(agent=agents, conversions=st.sampled_from(CONVERSIONS))
+    def convert(self, agent: str, conversions: list[tuple[str, str]]) -> None:
+        self.attempt(lambda a: a.convert(agent, conversions))
+
+    @precondition(lambda self: self.open)
+    @rule(pick=picks, conversions=st.sampled_from(CONVERSIONS))
+    def convert_offer(self, pick: int, conversions: list[tuple[str, str]]) -> None:
+        number = self.open[pick % len(self.open)]
+        self.attempt(lambda a: a.convert_offer(number, conversions))
 
     # -- decisions and answers
 
@@ -314,10 +364,18 @@ class Machine(RuleBasedStateMachine):
         self.run()
 
     @precondition(lambda self: self.open)
-    @rule(pick=picks, refuse=seconds)
-    def decline_later(self, pick: int, refuse: float) -> None:
+    @rule(
+        pick=picks,
+        refuse=st.none() | seconds,
+        part=st.none() | st.none() | amounts,
+        until=st.sampled_from([None, None, "freed", "cpus:2", "mem:3"]),
+    )
+    def decline_later(
+        self, pick: int, refuse: float | None, part: str | None, until: str | None
+    ) -> None:
         number = self.open[pick % len(self.open)]
-        self.answer(number, lambda a: a.decline(number, refuse_seconds=refuse))
+        terms = {"refuse_seconds": refuse, "refuse": part, "until": until}
+        self.answer(number, lambda a: a.decline(number, **terms))
 
     def answer(self, number: int, call: Callable[[Any], Any]) -> bool:
         still = number in [o.id for o in self.both[0].open_offers()]
@@ -377,6 +435,9 @@ class Machine(RuleBasedStateMachine):
         self.refused(lambda a: a.accept(number, used=amount))
         self.refused(lambda a: a.accept(number, refuse_seconds=-1))
         self.refused(lambda a: a.decline(number, refuse_seconds=float("nan")))
+        self.refused(lambda a: a.decline(number, until={}))
+        self.refused(lambda a: a.decline(number, refuse="cpus:99"))
+        self.refused(lambda a: a.convert_offer(number, [("cpus:99", "cpus(x):99")]))
 
     @rule()
     def unknown_names_and_options(self) -> None:
@@ -384,6 +445,9 @@ class Machine(RuleBasedStateMachine):
         self.refused(lambda a: a.remove_framework("D"))
         self.refused(lambda a: a.remove_agent("m9"))
         self.refused(lambda a: a.suppress("D"))
+        self.refused(lambda a: a.update_quota("- y", limits={"cpus": 1}))
+        self.refused(lambda a: a.convert("m9", [("cpus:1", "cpus(x):1")]))
+        self.refused(lambda a: a.add_framework("D", affinity={"close": ["A"]}))
         self.refused(lambda a: a.update_weights({"x": 7, "y": 0}))
         self.refused(lambda a: a.advance(self.now - 1))
 
@@ -416,8 +480,8 @@ def test_the_machine_sees_a_difference(twins: tuple[ModuleType, ModuleType]) -> 
     """An allocator that forgets refusals is found out."""
 
     class Forgetful(twins[1].Allocator):  # type: ignore[name-defined, misc]
-        def decline(self, offer: Any, *, refuse_seconds: float = 5.0) -> None:
-            super().decline(offer, refuse_seconds=min(refuse_seconds, 0.0))
+        def decline(self, offer: Any, *, refuse_seconds: Any = 5.0, **terms: Any) -> None:
+            super().decline(offer, refuse_seconds=0.0, **terms)
 
     class Package:
         Allocator = Forgetful
