@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -14,6 +15,10 @@ from types import ModuleType
 import pytest
 
 import drf
+
+collect_ignore = []
+if importlib.util.find_spec("distributed") is None:  # their doctests import what the extra brings
+    collect_ignore = ["drf/masters/dask.py", "drf/masters/dask_client.py", "docs/howto-dask.md"]
 
 SHARED = Path(os.environ.get("DRF_SHARED", Path(__file__).parent.parent / "shared"))
 
