@@ -83,3 +83,13 @@ def twins() -> tuple[ModuleType, ModuleType]:
     if os.environ.get("DRF_BUILD") == "pure" or _no_compiler():
         pytest.skip("built without the compiled kernel")
     return _loaded_on("pure"), _loaded_on("fast")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked as long, unless ``-m`` names it."""
+    if "long" in config.getoption("markexpr"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]

@@ -1,4 +1,4 @@
-"""An allocator under a day's load: frameworks that decline, accept and release, cycle after cycle."""
+"""An allocator under a day's load on both kernels, side by side: ``pytest bench --benchmark-enable``."""
 
 from __future__ import annotations
 
@@ -7,44 +7,7 @@ from typing import Any
 
 import pytest
 
-AGENT = "cpus:24;mem:4096;disk:4096;ports:[31000-32000]"
-TASK = "cpus:2;mem:256"
-
-
-def registered(package: ModuleType, frameworks: int, agents: int) -> Any:
-    """Frameworks in 50 roles, idle agents."""
-    a = package.Allocator(seed=1)
-    for i in range(frameworks):
-        a.add_framework(f"f{i}", roles=[f"r{i % 50}"])
-    for i in range(agents):
-        a.add_agent(f"a{i}", AGENT)
-    return a
-
-
-def load(package: ModuleType, a: Any, cycles: int) -> int:
-    """Half of the offers are declined for 20 s, most others used for one task, the rest used whole; a third of the
-    tasks ends each second. How many offers were made."""
-    random = package._random.SplitMix64(1)
-    running: list[tuple[str, str]] = []
-    offers = 0
-    for cycle in range(1, cycles + 1):
-        made = a.run().offers
-        offers += len(made)
-        for offer in made:
-            draw = random.below(10)
-            if draw < 5:
-                a.decline(offer, refuse_seconds=20)
-            elif draw < 9:
-                a.accept(offer, TASK, refuse_seconds=5)
-                running.append((offer.framework, offer.agent))
-            else:
-                a.accept(offer)
-        ending = len(running) // 3
-        for framework, agent in running[:ending]:
-            a.release(framework, agent, TASK)
-        del running[:ending]
-        a.advance(float(cycle))
-    return offers
+from drf.benchmarks.load import load, registered
 
 
 @pytest.mark.parametrize("kernel", ["pure", "fast"])
@@ -61,8 +24,8 @@ def test_load(
     allocators = []
 
     def fresh() -> tuple[tuple[Any, ...], dict[str, Any]]:
-        allocators.append(registered(package, frameworks, agents))
-        return (package, allocators[-1], cycles), {}
+        allocators.append(registered(frameworks, agents, package.Allocator))
+        return (allocators[-1], cycles), {}
 
     benchmark.group = f"{cycles} cycles, {frameworks} frameworks, {agents} agents"
     offers = benchmark.pedantic(load, setup=fresh, rounds=1)

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 import drf
 from drf import _backend
+from drf.benchmarks import ordering
 from drf.errors import BackendUnavailable, InvalidOption
 
 PACKAGE = Path(drf.__file__).parent
@@ -741,16 +742,9 @@ def test_import_in_a_fresh_process(
 def test_the_ordering_workload_gives_the_known_checksums(
     twins: tuple[ModuleType, ModuleType],
 ) -> None:
-    path = Path(__file__).parent.parent / "bench" / "ordering.py"
-    spec = importlib.util.spec_from_file_location("ordering_workload", path)
-    assert spec is not None
-    assert spec.loader is not None
     for package in twins:
-        ordering = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(ordering)
-        ordering.Sorter = package.Sorter  # type: ignore[attr-defined]
         for (loop, clients, count), due in ordering.CHECKSUMS.items():
-            sorter, demands = ordering.prepared(clients)
+            sorter, demands = ordering.prepared(clients, make=package.Sorter)
             picked = ordering.LOOPS[loop](sorter, demands, count)
             assert ordering.checksum(picked) == due, (package.backend(), loop, clients)
             sorter.check()

@@ -16,6 +16,7 @@ COMMANDS = {
     "allocate": "Divide a pool among users and print what each gets.",
     "compare": "Run policies on one workload, print what each did to whom, and write a report.",
     "conform": "Run scenario files against an allocator and print what came out otherwise.",
+    "bench": "Measure what drf costs on this machine, beside its goals and an earlier run.",
     "replay": "Carry a journal out again, with its own policy or another one, and compare.",
     "info": "Show the version, the kernel and why it was chosen, plug-ins and optional packages.",
 }
