@@ -14,6 +14,8 @@ from drf.errors import DRFError
 
 COMMANDS = {
     "allocate": "Divide a pool among users and print what each gets.",
+    "check": "Search for instances in which a policy loses a fairness property.",
+    "order": "Print the orders of several systems for one state of a cluster.",
     "compare": "Run policies on one workload, print what each did to whom, and write a report.",
     "conform": "Run scenario files against an allocator and print what came out otherwise.",
     "bench": "Measure what drf costs on this machine, beside its goals and an earlier run.",
@@ -52,6 +54,8 @@ def group() -> None:
     Examples:
       drf compare                       four policies on an embedded workload
       drf allocate problem.toml         divide a pool among users
+      drf check drf                     which fairness properties does DRF keep?
+      drf order state.toml              who is next, as Mesos, YARN and others see it
       drf conform                       check the allocator against scenarios
       drf info                          version, kernel, plug-ins, extras
     """

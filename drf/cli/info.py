@@ -13,7 +13,12 @@ from drf._backend import backend
 from drf._version import __version__
 from drf.plugins import names
 
-EXTRAS = {"cli": ("click", "rich"), "plot": ("matplotlib",), "testing": ("hypothesis",)}
+EXTRAS = {
+    "cli": ("click", "rich"),
+    "plot": ("matplotlib",),
+    "testing": ("hypothesis",),
+    "lp": ("highspy",),
+}
 GROUPS = {"policies": "drf.policies", "allocators": "drf.allocators"}
 
 

@@ -17,16 +17,21 @@ KEYS = (
     "demands",
     "weights",
     "max_tasks",
+    "eligible",
     "policy",
+    "like",
     "divisible",
     "on_blocked",
     "tie_break",
     "steps",
     "exact",
     "strict",
+    "seed",
 )
 KINDS = {
     "policy": (str, "a name"),
+    "like": (str, "a name"),
+    "seed": (int, "a whole number"),
     "on_blocked": (str, "a name"),
     "tie_break": (list, "a list of users"),
     "divisible": (bool, "true or false"),
@@ -35,15 +40,26 @@ KINDS = {
     "strict": (bool, "true or false"),
 }
 
+_FRACTION = re.compile(r"\d+/[1-9]\d*")
 _TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_problem(name: str) -> dict[str, Any]:
     """The arguments of `drf.allocate` from a file (``-``: standard input); O(size).
 
+    Amounts are numbers, or fractions as text ("1/3"). Raises what `read_object` raises, InputError for a value
+    of another kind, UnknownName for a key that means nothing.
+    """
+    problem, label = read_object(name, "the keys capacity and demands")
+    _check(problem, label)
+    return problem
+
+
+def read_object(name: str, wanted: str) -> tuple[dict[str, Any], str]:
+    """A file of TOML or JSON (``-``: standard input) as plain values, and what messages call it; O(size).
+
     ``.json`` files are JSON and ``.toml`` files TOML; any other is JSON where it begins with a
-    brace. Raises InputError with file, line and column where it cannot be read, UnknownName for a
-    key that means nothing.
+    brace. Raises InputError with file, line and column where it cannot be read or is no object.
     """
     label = "standard input" if name == "-" else name
     try:
@@ -58,9 +74,7 @@ def read_problem(name: str) -> dict[str, Any]:
         raise InputError("is not UTF-8 text", file=label, line=line, column=column) from error
     suffix = Path(name).suffix.lower()
     is_json = suffix == ".json" or (suffix != ".toml" and text.lstrip().startswith("{"))
-    problem = _json(text, label) if is_json else _toml(text, label)
-    _check(problem, label)
-    return problem
+    return (_json(text, label, wanted) if is_json else _toml(text, label)), label
 
 
 def _toml(text: str, label: str) -> dict[str, Any]:
@@ -77,7 +91,7 @@ def _toml(text: str, label: str) -> dict[str, Any]:
         raise InputError(f"is not TOML: {reason}", file=label, line=line, column=column) from error
 
 
-def _json(text: str, label: str) -> dict[str, Any]:
+def _json(text: str, label: str, wanted: str) -> dict[str, Any]:
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in pairs:
@@ -95,7 +109,7 @@ def _json(text: str, label: str) -> dict[str, Any]:
     except RecursionError as error:
         raise InputError("is nested too deeply", file=label) from error
     if not isinstance(problem, dict):
-        raise InputError("must be an object with the keys capacity and demands", file=label)
+        raise InputError(f"must be an object with {wanted}", file=label)
     return problem
 
 
@@ -112,7 +126,12 @@ def _check(problem: Mapping[str, Any], label: str) -> None:
     for key in ("capacity", "demands"):
         if key not in problem:
             raise InputError(f"has no key {key!r}; it needs capacity and demands", file=label)
-    _amounts(problem["capacity"], "capacity", label)
+    capacity = _table(problem["capacity"], "capacity", label)
+    if any(isinstance(amount, Mapping) for amount in capacity.values()):
+        for machine, amounts in capacity.items():
+            _amounts(amounts, f"capacity.{machine}", label)
+    else:
+        _amounts(capacity, "capacity", label)
     for user, demand in _table(problem["demands"], "demands", label).items():
         _amounts(demand, f"demands.{user}", label)
     if "weights" in problem:
@@ -123,8 +142,17 @@ def _check(problem: Mapping[str, Any], label: str) -> None:
                 _number(weight, f"weights.{user}", label)
     if "max_tasks" in problem:
         _amounts(problem["max_tasks"], "max_tasks", label)
+    if "eligible" in problem:
+        for user, names in _table(problem["eligible"], "eligible", label).items():
+            if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+                raise InputError(
+                    "is not a list of machines", file=f"{label}, eligible.{user}", value=names
+                )
     for key, (kind, wanted) in KINDS.items():
-        if key in problem and not isinstance(problem[key], kind):
+        if key in problem and (
+            not isinstance(problem[key], kind)
+            or (isinstance(problem[key], bool) and kind is not bool)
+        ):
             raise InputError(f"is not {wanted}", file=f"{label}, {key}", value=problem[key])
 
 
@@ -140,5 +168,6 @@ def _amounts(value: object, key: str, label: str) -> None:
 
 
 def _number(value: object, key: str, label: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    fraction = isinstance(value, str) and _FRACTION.fullmatch(value) is not None
+    if not fraction and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise InputError("is not a number", file=f"{label}, {key}", value=value)

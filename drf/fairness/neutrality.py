@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from drf.fairness.allocation import Allocation, Rule
 from drf.fairness.compare import over, unequal
+from drf.fairness.hierarchy import nodes
 from drf.fairness.instance import Instance
 from drf.fairness.verdict import IDLE, Change, Verdict, Witness, shown
 
@@ -61,7 +62,7 @@ def neutral_scale(
 def neutral_weights(
     rule: Rule, instance: Instance, *, changes: Iterable[Change] | None = None
 ) -> Verdict:
-    """All weights times c change nothing. Two calls of the rule."""
+    """All weights times c, those of inner nodes too, change nothing. Two calls of the rule."""
     changes = _weighings(instance) if changes is None else changes
     return _same("neutral_weights", rule, instance, changes)
 
@@ -176,8 +177,12 @@ def _scales(instance: Instance) -> Iterator[Change]:
 
 
 def _weighings(instance: Instance) -> Iterator[Change]:
+    inner = [node for node in nodes(instance) if node not in instance.users]
     for c in FACTORS:
-        changed = instance.replace(weights=tuple(tuple(w * c for w in r) for r in instance.weights))
+        changed = instance.replace(
+            weights=tuple(tuple(w * c for w in r) for r in instance.weights),
+            groups={node: instance.groups.get(node, Fraction(1)) * c for node in inner},
+        )
         yield Change(f"all weights are {shown(c)} times as large", changed)
 
 

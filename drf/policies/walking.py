@@ -92,7 +92,7 @@ def divide_walking(problem: Problem) -> Answer:
     for i, line in enumerate(lines):
         line[-1].blocked = problem.caps[i] == 0
     _block(root)
-    while not root.blocked:
+    while problem.users and not root.blocked:
         node = root
         while node.user is None:
             node = min(
@@ -131,7 +131,7 @@ def divide_fluid(problem: Problem) -> Answer:
                 parts[i][j] > 0 and free[j] <= 0 for j in columns
             )
         _block(root)
-        if root.blocked:
+        if not problem.users or root.blocked:
             return Answer(tasks)
         for node in root.walk():
             node.rate, node.pace = [ZERO] * len(columns), ZERO

@@ -75,6 +75,8 @@ class BMF(Policy):
 
     def divide(self, problem: Problem) -> Answer:
         _divisible(self.name, problem)
+        if not problem.users:
+            return Answer([])
         unit = [
             [
                 q / top if top > 0 else Fraction(0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from drf.solvers.linear import solve
 STEPS = 200
 DENOMINATOR = 10**6
 NEAR = 1e-7
+TIGHT = 1e-3
+LEAST = 1e-16
 
 
 def prices(
@@ -48,7 +51,9 @@ def prices(
     p = np.ones(need.shape[1])
     z = np.where(bound, 1.0, 0.0)
     for _ in range(STEPS):
-        room, spare = 1 - x @ need, np.where(bound, cap - x, 1.0)
+        # What is used up to the last digit has no room left to divide by.
+        room = np.maximum(1 - x @ need, LEAST)
+        spare = np.where(bound, np.maximum(cap - x, LEAST), 1.0)
         gap = float(p @ room + (z * spare)[bound].sum())
         force = weight / x - need @ p - z
         if gap < 1e-15 and np.abs(force * x).max() < 1e-14:
@@ -59,7 +64,7 @@ def prices(
         # dx = (pull - need dp) / stiff;  dp_j room_j - p_j (need dx)_j = mu - p_j room_j
         inner = (need / stiff[:, None]).T @ need
         right = mu / p - room + (pull / stiff) @ need
-        dp = np.linalg.solve(inner + np.diag(room / p), right)
+        dp = _solve(inner + np.diag(room / p), right)
         dx = (pull - need @ dp) / stiff
         dz = np.where(bound, (mu + z * dx) / spare - z, 0.0)
         step = 1.0
@@ -71,10 +76,57 @@ def prices(
             down = (change < 0) & bound
             if down.any():
                 step = min(step, 0.99 * float((-value[down] / change[down]).min()))
+        if not all(np.isfinite(change).all() for change in (dx, dp, dz)):
+            break
         x, p, z = x + step * dx, p + step * dp, z + step * dz
+    x, p = _polished(need, weight, cap, x, p)
     out = np.zeros(len(top))
     out[used] = p / top[used] * float(sum(weights))
     return list(map(float, x * unit)), list(map(float, out))
+
+
+def _solve(matrix: Any, right: Any) -> Any:
+    """The solution, or where copies of a resource leave several, the shortest."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return np.linalg.lstsq(matrix, right)[0]
+
+
+def _polished(need: Any, weight: Any, cap: Any, x: Any, p: Any) -> tuple[Any, Any]:
+    """The same to the last digits, also of those whose weight is small beside others': Newton on logarithms of prices.
+
+    The prices of resources that are all but used up are such that whoever is below its cap uses them up to the letter.
+    What does not come out so stays as it was.
+    """
+    tight = 1 - x @ need < TIGHT
+    below = x < cap * (1 - NEAR)
+    if not tight.any() or (need[below][:, tight].max(axis=1, initial=0) == 0).any():
+        return x, p
+    part, price = need[:, tight], p[tight]
+    tasks = x.copy()
+    tasks[~below] = cap[~below]
+    for _ in range(STEPS):
+        cost = part[below] @ price
+        tasks[below] = weight[below] / cost
+        over = tasks @ part - 1
+        if np.abs(over).max() < 1e-15:
+            break
+        slope = (part[below] * (tasks[below] / cost)[:, None]).T @ (part[below] * price)
+        price = price * np.exp(np.clip(np.linalg.lstsq(slope, over)[0], -1, 1))
+    better = p.copy()
+    better[tight] = price
+    better[~tight] = 0
+    room = 1 - tasks @ need
+    fair = (weight[~below] / tasks[~below] >= need[~below] @ better * (1 - NEAR)).all()
+    if (
+        not np.isfinite(tasks).all()
+        or np.abs(room[tight]).max() > NEAR
+        or room.min() < -1e-12
+        or not fair
+    ):
+        return x, p
+    return tasks, better
 
 
 def exact(
@@ -98,8 +150,11 @@ def exact(
     room = [
         capacity[j] - sum((fixed[i] * demands[i][j] for i in capped), Fraction(0)) for j in columns
     ]
-    found = solve([[demands[i][j] for i in rest] for j in columns], room) if rest else []
-    if found is not None and all(x > 0 for x in found):
+    found: list[Fraction] | None = []
+    if rest:
+        rows = [[demands[i][j] for i in rest] for j in columns]
+        found = solve(rows, room) if columns else None
+    if rest and found is not None and all(x > 0 for x in found):
         due = [weights[i] / x for i, x in zip(rest, found, strict=True)]
         cost = solve([[demands[i][j] for j in columns] for i in rest], due)
         if cost is not None:

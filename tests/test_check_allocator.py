@@ -1,0 +1,93 @@
+"""check_allocator: ours keeps every invariant, and allocators with a planted fault lose the right one."""
+
+import itertools
+
+import pytest
+
+import drf
+from drf.errors import InvalidOption, UnknownName
+from drf.hierarchical import HierarchicalAllocator
+from drf.testing import check_allocator
+from drf.testing.invariants import INVARIANTS
+
+
+def test_ours_keeps_all():
+    found = check_allocator(examples=60)
+    assert found, str(found)
+    assert found.names == INVARIANTS
+
+
+class GivesNothingBack(HierarchicalAllocator):
+    def recover_resources(self, framework, agent, role, resources, **more):
+        if not more.get("allocated"):
+            super().recover_resources(framework, agent, role, resources, **more)
+
+
+class OffersTwice(HierarchicalAllocator):
+    def run(self):
+        outcome = super().run()
+        return outcome._replace(grants=[*outcome.grants, *outcome.grants])
+
+
+class ForgetsWhatIsIdle(HierarchicalAllocator):
+    def deactivate_framework(self, framework):
+        pass
+
+
+class Raises(HierarchicalAllocator):
+    def suppress(self, *args):
+        raise ValueError("no")
+
+
+class LosesAnAgent(HierarchicalAllocator):
+    """What was given back stays free in its books, and is offered no more."""
+
+    def activate_agent(self, agent):
+        pass
+
+
+class ByName(drf.Policy):
+    name = "byname"
+
+    def key(self, view, client):
+        return (client,)
+
+
+def starves(policy, **options):
+    return HierarchicalAllocator(ByName(), **options)
+
+
+SEEDS = itertools.count()
+
+
+def draws(policy, *, seed, **options):
+    return HierarchicalAllocator(policy, seed=next(SEEDS), **options)
+
+
+@pytest.mark.parametrize(
+    ("factory", "lost"),
+    [
+        (GivesNothingBack, "ledger"),
+        (OffersTwice, "no_double_offers"),
+        (ForgetsWhatIsIdle, "verbs"),
+        (Raises, "verbs"),
+        (LosesAnAgent, "conservation"),
+        (starves, "no_starvation"),
+        (draws, "determinism"),
+    ],
+)
+def test_planted_fault_is_found(factory, lost):
+    found = check_allocator(factory, invariants=[lost])
+    (result,) = found.results
+    assert result.outcome == "fails", str(found)
+    assert result.history
+    assert found.subject == factory.__name__
+
+
+def test_errors():
+    with pytest.raises(UnknownName, match="ledger"):
+        check_allocator(invariants=["ledgr"])
+    with pytest.raises(InvalidOption, match="examples"):
+        check_allocator(examples=0)
+    with pytest.raises(UnknownName, match="hierarchical"):
+        check_allocator("hierarchic")
