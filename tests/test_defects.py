@@ -265,6 +265,28 @@ class TestTwelve:
         a.advance(1000.0)
         assert len(a.run().inverse_offers) == 1
 
+    def test_10_regular_and_revocable_parts_are_refused_apart(self) -> None:
+        """Upstream offers all of a refused agent again as soon as there is more of either kind."""
+
+        def total(revocable: int) -> Resources:
+            return Resources.from_json(
+                [
+                    {"name": "cpus", "value": 4},
+                    {"name": "cpus", "value": revocable, "revocable": True},
+                ]
+            )
+
+        a = quiet()
+        a.add_agent("m", total(2))
+        a.add_framework("f")
+        a.decline(a.run().offers[0], refuse_seconds=60)
+        a.update_agent("m", total(3))
+        assert given(a) == [("f", "m", "cpus{revocable}:3")]
+        a.decline(a.open_offers()[0], refuse_seconds=60)
+        a.revive("f")
+        a.decline(a.run().offers[0], refuse="cpus:4", refuse_seconds=60)
+        assert given(a) == [("f", "m", "cpus{revocable}:3")]
+
     def test_11_updating_a_framework_ends_refusals_of_the_roles_it_leaves(self) -> None:
         """Upstream lets a refusal linger that came after the role was left, to block when it is subscribed again."""
         a = HierarchicalAllocator(interval=None)
