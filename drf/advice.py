@@ -199,8 +199,7 @@ def _weights(
     """A weight that lets the role, or one above it, overtake: as small as those ahead say, else found by halving."""
     own = plugin._ranking.roles.share(standing.role)
     for path in line_of(standing.role) if own else ():
-        node = plugin._roles.get(path)
-        now = 1.0 if node is None else node.weight
+        now = plugin._roles.weight(path)
         behind = sorted({now * own / ahead.share for ahead in standing.roles_ahead if ahead.share})
         for weight in behind[:TRIES]:
             if weight >= now:

@@ -528,16 +528,13 @@ class Allocator:
             raise InvalidOption(
                 f"offer {number} was made together with {len(others)} more, which are refused whole; leave refuse out"
             )
-        who = (grant.framework, grant.agent, grant.role)
-        self._plugin.recover_resources(*who, refused, unmet=grant.tasks, **refusal)
-        if refuse is not None:
-            self._plugin.recover_resources(*who, grant.resources - refused)
-        self._book.close(number)
-        for other, made in others:
-            self._plugin.recover_resources(
-                made.framework, made.agent, made.role, made.resources, unmet=made.tasks, **refusal
-            )
-            self._book.close(other)
+        for each, made in [(number, grant), *others]:
+            who = (made.framework, made.agent, made.role)
+            part = refused if each == number else made.resources
+            self._plugin.recover_resources(*who, part, unmet=made.tasks, **refusal)
+            if refuse is not None:
+                self._plugin.recover_resources(*who, made.resources - part)
+            self._book.close(each)
 
     @_verb
     def convert_offer(self, offer: Offer | int, conversions: Conversions) -> Offer:

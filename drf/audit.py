@@ -110,12 +110,7 @@ def _check_roles(
     ledger: Ledger, ranking: Ranking, roles: RoleTree, frameworks: Mapping[str, Framework]
 ) -> None:
     fresh = RoleTree()
-    for name, agent in ledger.agents.items():
-        fresh.track_reservations(name, agent.total)
-        for where, held in ((agent.offered, False), (agent.held, True)):
-            for (framework, role), amount in where.items():
-                if framework in frameworks:
-                    fresh.moved(name, role, amount, 1, held=held)
+    fresh.track_agents(ledger.agents.values(), frameworks)
     for node in roles:
         due = fresh.get(node.name)
         for field in ("reservations", "reserved_out", "unreserved_out", "unreserved_held"):

@@ -17,11 +17,11 @@ from drf.filters import Refusals, is_allocatable, kinds
 from drf.frameworks import Framework
 from drf.ledger import Agent, Ledger
 from drf.plugins import Grant
-from drf.quota import NONE, Arrange, Budget, regular_scalar, shrink
+from drf.quota import Arrange, Budget, regular_scalar, shrink
 from drf.ranking import Ranking
 from drf.requests import Ask, Requests
 from drf.resources import Resources, Shape
-from drf.roles import Quantities, RoleTree, add_to, less
+from drf.roles import NONE, Quantities, RoleTree, add_to, less
 from drf.short import longest, parts
 from drf.tags import Tag
 
@@ -128,9 +128,8 @@ class Cycle:
                 continue
             for framework, found in self._willing(role, agent, shown):
                 mine = self._claims.kept(agent.free, framework.name, role, agent.name)
-                if (
-                    mine is not None
-                ):  # it counts as given before, and is offered in the second stage
+                if mine is not None:
+                    # It counts as given before, and is offered in the second stage.
                     found = found.minus(mine)
                 counted = found.split(regular_scalar)
                 part = shrink(counted, unsatisfied, limits=False, arrange=self._arrange)
@@ -167,13 +166,13 @@ class Cycle:
                 return
             for framework, found in self._willing(role, agent, shown):
                 most, kept = found, NONE
+                mine = self._claims.kept(agent.free, framework.name, role, agent.name)
                 if budget is not None:
+                    kept = _counted(mine)
                     counted = found.split(regular_scalar)
-                    kept = self._kept(framework.name, role, agent)
                     most = found.minus(counted) + self._allowed(
                         budget, role, agent, counted, kept=kept
                     )
-                mine = self._claims.kept(agent.free, framework.name, role, agent.name)
                 if mine is not None:
                     mine = mine.minus(mine.minus(found))
                     if not mine <= most:  # quota cuts it by now: it is kept on, as one piece
@@ -237,8 +236,7 @@ class Cycle:
 
     def _kept(self, framework: str, role: str, agent: Agent) -> Quantities:
         """What quota counts of what is kept for the framework there, if it is whole by now; O(claims there)."""
-        kept = self._claims.kept(agent.free, framework, role, agent.name)
-        return NONE if kept is None else kept.split(regular_scalar).quantities()
+        return _counted(self._claims.kept(agent.free, framework, role, agent.name))
 
     def _taken_by(
         self, framework: Framework, role: str, agent: Agent, free: Resources
@@ -316,11 +314,19 @@ class Cycle:
     # -- questions
 
     def obstacle(
-        self, framework: Framework, role: str, agent: Agent, budget: Budget | None, *, whole: bool
+        self,
+        framework: Framework,
+        role: str,
+        agent: Agent,
+        budget: Budget | None,
+        *,
+        whole: bool,
+        together: dict[Shape, bool],
     ) -> Obstacle | None:
         """What would keep the agent from the framework if it were first; None if nothing; O(asks + refusals).
 
-        The tests are those of a cycle, in the same order.
+        The tests are those of a cycle, in the same order. ``together`` notes whether all tasks of a shape find room at
+        once, which is the same for all agents: O(agents), asked once.
         """
         if framework.constraints is not None and framework.excludes(role, agent):
             why = framework.constraints.why(
@@ -351,7 +357,7 @@ class Cycle:
         if not found:
             return Obstacle("capability", f"it cannot take what is free, {free}")
         if not whole:
-            return self._task_obstacle(framework, role, agent, budget)
+            return self._task_obstacle(framework, role, agent, budget, together)
         obstacles = [self._part_obstacle(framework, role, agent, budget, p) for p in parts(found)]
         return None if None in obstacles else obstacles[0]
 
@@ -392,7 +398,12 @@ class Cycle:
         raise AssertionError("a refusal kept the offer away, and is gone")
 
     def _task_obstacle(
-        self, framework: Framework, role: str, agent: Agent, budget: Budget | None
+        self,
+        framework: Framework,
+        role: str,
+        agent: Agent,
+        budget: Budget | None,
+        together: dict[Shape, bool],
     ) -> Obstacle | None:
         queue = self._requests.get(framework.name, role)
         asks = list(queue.unmet(0)) if queue is not None else []
@@ -407,13 +418,12 @@ class Cycle:
                 continue
             if ask.together:
                 gang = gang or ask
-                found, missing = self.room_together(
-                    framework, role, ask.shape, ask.unmet, self._everywhere()
-                )
-                if missing or (
-                    budget is not None
-                    and not self._all_within(budget, framework, role, found, False)
-                ):
+                if ask.shape not in together:
+                    found = self._room_together(
+                        framework, role, ask, budget, False, self._everywhere()
+                    )
+                    together[ask.shape] = found is not None
+                if not together[ask.shape]:
                     continue
             if budget is not None and not self._within(
                 budget, framework.name, role, agent, amount, False
@@ -438,12 +448,6 @@ class Cycle:
         return Obstacle("size", f"no task that it waits for fits into {agent.free}")
 
     # -- requested shapes
-
-    def _turns(self) -> Iterator[tuple[str, str]]:
-        """Role and framework, in order, as it stands when the agent's turn begins."""
-        for role in self._ranking.roles.sort():
-            for framework in self._ranking.frameworks(role).sort():
-                yield role, framework
 
     def _share_out(self, agent: Agent, budget: Budget | None, lacking: bool, cut: Cut) -> None:
         """Room for one task after the other, as far as they fit, each to who is first then."""
@@ -474,13 +478,13 @@ class Cycle:
         lacking: bool,
     ) -> None:
         """It is offered room for so many tasks, in the ledger and wherever else it counts."""
-        kept = self._kept(framework, role, agent)
-        if self._claims.kept(agent.free, framework, role, agent.name) is not None:
+        kept = self._claims.kept(agent.free, framework, role, agent.name)
+        if kept is not None:
             self._claims.offered(framework, role, agent.name, amount)
         self._give(framework, role, agent, amount)
         self._requests.offer(framework, role, ask.shape, count)
         if budget is not None:
-            counted = less(amount.split(regular_scalar).quantities(), kept)
+            counted = less(amount.split(regular_scalar).quantities(), _counted(kept))
             budget.take(role, counted, lacking=lacking, agent=agent.name)
         self.tell_waiting(framework, role)
 
@@ -509,18 +513,22 @@ class Cycle:
         if gang in self._in_vain:
             return None
         self._all = self._all or self._everywhere()
-        found, missing = self.room_together(framework, role, ask.shape, ask.unmet, self._all)
-        if not missing and (
-            budget is None or self._all_within(budget, framework, role, found, lacking)
-        ):
-            return found
-        self._in_vain.add(gang)
-        return None
+        found = self._room_together(framework, role, ask, budget, lacking, self._all)
+        if found is None:
+            self._in_vain.add(gang)
+        return found
 
-    def room_together(
-        self, framework: Framework, role: str, shape: Shape, count: int, agents: Sequence[Agent]
-    ) -> tuple[Together, int]:
-        """Where so many tasks find room at once, and how many find none; changes nothing; O(agents + tasks)."""
+    def _room_together(
+        self,
+        framework: Framework,
+        role: str,
+        ask: Ask,
+        budget: Budget | None,
+        lacking: bool,
+        agents: Sequence[Agent],
+    ) -> Together | None:
+        """Where all its tasks find room at once, None if they do not; changes nothing; O(agents + tasks)."""
+        shape, count = ask.shape, ask.unmet
         found: Together = []
         for agent in agents:
             if not count:
@@ -532,7 +540,11 @@ class Cycle:
                 if self._refusals.blocks(framework.name, role, agent.name, amount) is None:
                     found.append((agent, amount, fits))
                     count -= fits
-        return found, count
+        if count or (
+            budget is not None and not self._all_within(budget, framework, role, found, lacking)
+        ):
+            return None
+        return found
 
     def _all_within(
         self, budget: Budget, framework: Framework, role: str, found: Together, lacking: bool
@@ -555,7 +567,7 @@ class Cycle:
         done: set[tuple[str, str]],
     ) -> tuple[str, str, Ask, Resources | Together] | None:
         if not self._ranking.by_waiting:
-            for role, framework in self._turns():
+            for role, framework in self._ranking.turns():
                 if (role, framework) not in done:
                     found = self._fitting(role, framework, agent, budget, lacking, cut, done)
                     if found is not None:
@@ -563,14 +575,14 @@ class Cycle:
             return None
         # How long a framework has waited counts by the oldest of its tasks that would fit here.
         asks = {}
-        for role, framework in self._turns():
+        for role, framework in self._ranking.turns():
             if (role, framework) not in done:
                 found = self._fitting(role, framework, agent, budget, lacking, cut, done)
                 since = None if found is None else found[0].since[found[0].offered]
                 self._ranking.waiting(framework, role, since)
                 if found is not None:
                     asks[role, framework] = found
-        first = next((turn for turn in self._turns() if turn in asks), None)
+        first = next((turn for turn in self._ranking.turns() if turn in asks), None)
         for role, framework in asks:
             self.tell_waiting(framework, role)
         return None if first is None else (*first, *asks[first])
@@ -668,6 +680,11 @@ class Cycle:
     def tell_waiting(self, framework: str, role: str) -> None:
         """Pass on to the orders since when the framework waits; O(shapes + frameworks of the role)."""
         self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
+
+
+def _counted(kept: Resources | None) -> Quantities:
+    """What quota counts of it."""
+    return NONE if kept is None else kept.split(regular_scalar).quantities()
 
 
 def _beside(role: str, tag: Tag, scalar: bool) -> bool:

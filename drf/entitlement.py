@@ -8,7 +8,7 @@ each, as if it were one machine; tasks are divisible, ranges and sets do not cou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from drf.frameworks import Framework
@@ -16,8 +16,8 @@ from drf.ledger import Agent
 from drf.quota import Budget
 from drf.ranking import Ranking
 from drf.resources import Resources
-from drf.roles import Quantities, RoleTree, add_to, less, line_of
-from drf.tags import Tag, is_allocatable_to
+from drf.roles import Quantities, RoleTree, add_to, less, line_of, owned
+from drf.tags import is_allocatable_to
 
 CHUNKS = 1000
 """As many chunks make the whole cluster: a chunk is a dominant share of 0.001, or one unit where that is more."""
@@ -67,7 +67,7 @@ class Pool:
     def __init__(self, agents: Iterable[Agent]) -> None:
         self.free: dict[str | None, dict[str, int]] = {None: {}}
         for agent in agents:
-            for owner, units in owned(agent.total):
+            for owner, units in by_owner(agent.total):
                 add_to(self.free.setdefault(owner, {}), units, 1)
 
     def take(self, role: str, units: Quantities) -> Quantities | None:
@@ -87,14 +87,10 @@ class Pool:
         return {n: q for n, q in taken[-1][1].items() if q}
 
 
-def owned(amount: Resources) -> Iterator[tuple[str | None, Quantities]]:
+def by_owner(amount: Resources) -> Iterator[tuple[str | None, Quantities]]:
     """The scalars of an amount by the role that they are reserved to, None for none; shared ones once; O(objects)."""
     for owner in {item.tag.owner: None for item in amount.objects()}:
-        yield owner, amount.split(_owned(owner)).quantities()
-
-
-def _owned(owner: str | None) -> Callable[[str, Tag, bool], bool]:
-    return lambda name, tag, scalar: scalar and tag.owner == owner
+        yield owner, amount.split(owned(owner)).quantities()
 
 
 def fill(
@@ -171,17 +167,12 @@ def equal_part(role: str, roles: Iterable[str], tree: RoleTree, frameworks: int)
     for name in line_of(role):
         above = name.rpartition("/")[0]
         siblings = [n for n in nodes if n.rpartition("/")[0] == above]
-        weights = {n: _weight(tree, n) for n in siblings}
+        weights = {n: tree.weight(n) for n in siblings}
         total = sum(weights[n] for n in sorted(weights))
         if above in present:
             total += 1.0
         part *= weights[name] / total
         if name == role and any(n.startswith(f"{role}/") for n in nodes):
             below = [n for n in nodes if n.rpartition("/")[0] == role]
-            part /= 1.0 + sum(_weight(tree, n) for n in sorted(below))
+            part /= 1.0 + sum(tree.weight(n) for n in sorted(below))
     return part / frameworks
-
-
-def _weight(tree: RoleTree, role: str) -> float:
-    node = tree.get(role)
-    return 1.0 if node is None else node.weight

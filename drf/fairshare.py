@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
-from drf.roles import Quantities, add_to, line_of
+from drf.roles import NONE, Quantities, add_to, line_of
 
 Member = tuple[str, str]
 """Role and framework: a leaf."""
@@ -18,7 +18,6 @@ Moves = Mapping[Member, Mapping[str, int]]
 """Units that members gain, or (below 0) lose, by name."""
 
 ONE = Fraction(1)
-NONE: Quantities = {}
 
 
 class FairShares:

@@ -767,9 +767,12 @@ class HierarchicalAllocator:
         self._drop_claims(framework=framework, role=role, agent=agent, met=True)
 
     def _drop_claims(self, **which: Any) -> None:
-        if not self._claims:
-            return
-        for agent in self._claims.drop(**which):
+        if self._claims:
+            self._unclaimed(self._claims.drop(**which))
+
+    def _unclaimed(self, agents: Iterable[str]) -> None:
+        """Room that was kept for somebody is for all again."""
+        for agent in agents:
             self._ledger.grow(self._ledger.agents[agent])
             self._react(agent)
 
@@ -996,6 +999,7 @@ class HierarchicalAllocator:
         roles_ahead = _before(roles, role, self._ranking.roles)
         ahead = _before(sorter.sort(), record.name, sorter)
         obstacles, free = {}, []
+        together: dict[Shape, bool] = {}
         for name in sorted(self._ledger.agents):
             agent = self._ledger.agents[name]
             if not agent.active:
@@ -1003,7 +1007,9 @@ class HierarchicalAllocator:
             elif not self._is_usable(agent):
                 found = Obstacle("whitelist", f"host {agent.hostname!r} is not on it")
             else:
-                found = self._cycle.obstacle(record, role, agent, budget, whole=self._whole)
+                found = self._cycle.obstacle(
+                    record, role, agent, budget, whole=self._whole, together=together
+                )
             if found is None:
                 free.append(name)
             else:
@@ -1222,12 +1228,7 @@ class HierarchicalAllocator:
     def _derive_roles(self) -> None:
         for framework, role in self._ranking.tracked():
             self._roles.track_framework(framework, role)
-        for name, agent in self._ledger.agents.items():
-            self._roles.track_reservations(name, agent.total)
-            for where, held in ((agent.offered, False), (agent.held, True)):
-                for (framework, role), amount in where.items():
-                    if framework in self._frameworks:
-                        self._roles.moved(name, role, amount, 1, held=held)
+        self._roles.track_agents(self._ledger.agents.values(), self._frameworks)
 
     def _due(self, item: Any, refusals: Sequence[Refusal], deadline: float) -> Any:
         """What the timer of a snapshot stands for; a refusal that was ended by hand is one that nobody knows."""
@@ -1447,18 +1448,13 @@ class HierarchicalAllocator:
 
     def _settle_gangs(self) -> None:
         """Room that is kept for a gang which has all, or whose time is over, is free for all again."""
-        for agent in self._gangs.settle(self._now):
-            self._ledger.grow(self._ledger.agents[agent])
-            self._react(agent)
+        self._unclaimed(self._gangs.settle(self._now))
 
     def _keep_for_gangs(self) -> None:
         """Begin to keep room for a gang that waited too long."""
-        order = (
-            (role, framework)
-            for role in self._ranking.roles.sort()
-            for framework in self._ranking.frameworks(role).sort()
+        until = self._gangs.keep(
+            self._ranking.turns(), self._everywhere(), self._gang_fit, self._now
         )
-        until = self._gangs.keep(order, self._everywhere(), self._gang_fit, self._now)
         if until is not None:
             self._timers.set(until, GANG)
             self._timers.set(until + self._gangs.patience, GANG)

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 
 from drf.resources import Resources
-from drf.roles import Quantities, Role, RoleTree, add_to, added, less, line_of
+from drf.roles import NONE, Quantities, Role, RoleTree, add_to, added, less, line_of
 from drf.tags import Tag
 from drf.values import Item
-
-NONE: Quantities = {}
 
 _SOURCES = {None: 0, "PATH": 1, "MOUNT": 2}
 

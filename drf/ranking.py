@@ -5,7 +5,7 @@ All of them divide by the whole cluster; weights are those of roles. What is off
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drf._random import SplitMix64
@@ -116,6 +116,12 @@ class Ranking:
     def out(self, role: str) -> Quantities:
         """What the role's frameworks hold, without what is reserved to it and idle; O(names)."""
         return less(self.roles.held(role).units, self._idle.get(role, {}))
+
+    def turns(self) -> Iterator[tuple[str, str]]:
+        """Role and framework of all that are asked, in order; O(clients log clients)."""
+        for role in self.roles.sort():
+            for framework in self.frameworks(role).sort():
+                yield role, framework
 
     def served(self) -> list[str]:
         """The roles with frameworks, by name; O(roles)."""

@@ -5,15 +5,21 @@ A node exists for a role with a weight or quota of its own, a framework, a reser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from drf.copies import Copies
 from drf.resources import Resources
 from drf.snapshot import pairs, read_units
 from drf.tags import Tag
 
+if TYPE_CHECKING:
+    from drf.ledger import Agent
+
 Quantities = Mapping[str, int]
+
+NONE: Quantities = {}
+"""Nothing of anything."""
 
 
 def line_of(role: str) -> list[str]:
@@ -106,6 +112,11 @@ class RoleTree:
     def __iter__(self) -> Iterator[Role]:
         return iter(self._nodes.values())
 
+    def weight(self, role: str) -> float:
+        """Its weight against its siblings, 1 where none was set; O(1)."""
+        node = self._nodes.get(role)
+        return 1.0 if node is None else node.weight
+
     def set_weight(self, role: str, weight: float) -> None:
         """Its weight against its siblings; O(depth)."""
         self._make(role).weight = weight
@@ -136,6 +147,15 @@ class RoleTree:
         """An agent brings its reservations; O(objects x depth)."""
         self._reserve(agent, total, 1)
 
+    def track_agents(self, agents: Iterable[Agent], frameworks: Container[str]) -> None:
+        """Agents bring their reservations, and what these frameworks have out on them; O(objects x depth)."""
+        for agent in agents:
+            self.track_reservations(agent.name, agent.total)
+            for where, held in ((agent.offered, False), (agent.held, True)):
+                for (framework, role), amount in where.items():
+                    if framework in frameworks:
+                        self.moved(agent.name, role, amount, 1, held=held)
+
     def untrack_reservations(self, agent: str, total: Resources) -> None:
         """An agent takes them away; O(objects x depth)."""
         self._reserve(agent, total, -1)
@@ -144,7 +164,7 @@ class RoleTree:
         if total.is_plain:
             return
         for owner in {i.tag.owner: None for i in total.objects() if i.tag.owner is not None}:
-            own = total.split(_owned(owner)).quantities()
+            own = total.split(owned(owner)).quantities()
             add_to(self.reservations, own, sign)
             self._idles(owner, own, sign)
             for name in line_of(owner):
@@ -166,7 +186,7 @@ class RoleTree:
             if reserved:
                 add_to(self.reserved_out, self._copies.charge("", agent, reserved, sign), sign)
                 for owner in {i.tag.owner: None for i in reserved.objects() if i.tag.owner}:
-                    part = reserved.split(_owned(owner))
+                    part = reserved.split(owned(owner))
                     # No role has a space in its name, so the key is nobody else's.
                     self._idles(owner, self._copies.charge(f" {owner}", agent, part, sign), -sign)
             for name in line_of(role):
@@ -232,7 +252,9 @@ class RoleTree:
                 self._nodes[name[:cut]].children -= 1
 
 
-def _owned(owner: str) -> Callable[[str, Tag, bool], bool]:
+def owned(owner: str | None) -> Callable[[str, Tag, bool], bool]:
+    """Which amounts are reserved to the role, or (None) to nobody."""
+
     def wanted(name: str, tag: Tag, scalar: bool) -> bool:
         return scalar and tag.owner == owner
 

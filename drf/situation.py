@@ -67,14 +67,9 @@ def situation(
     budget: Budget | None,
 ) -> Situation:
     """The situation of a framework that wants room for tasks on one of the agents; O(agents + clients x depth)."""
-
-    def weight_of(name: str) -> float:
-        node = roles.get(name)
-        return 1.0 if node is None else node.weight
-
     members = [(r, f) for r in ranking.served() for f in ranking.frameworks(r).clients()]
     counted = {name: units for name, units in total.items() if ranking.counts(name)}
-    shares = FairShares(counted, members, weight_of)
+    shares = FairShares(counted, members, roles.weight)
     known = frozenset(members)
     for record in ledger.agents.values():
         for (owner, its), held in record.held.items():
