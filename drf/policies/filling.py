@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from heapq import heapify, heappop, heappush
 from math import lcm
+from typing import Any
 
 from drf._backend import exact_fill, fill
+from drf.errors import NotSupported
 from drf.plugins import Answer, Problem, Weight
 
 LIMIT = 1 << 53
@@ -75,6 +78,41 @@ def fill_by_cost(problem: Problem, costs: Sequence[Fraction]) -> Answer:
         [*([0] * len(capacity)), unit],
         [1.0] * len(demands),
     )
+
+
+def fill_by_key(problem: Problem, key: Callable[[int, int], Any]) -> Answer:
+    """Whole tasks one at a time, in the order of ``key(user, tasks that it has)``: the lowest gets its next task.
+
+    For keys that no kernel knows; they are in full order. O(tasks (log users + resources)).
+    """
+    free = list(problem.capacity)
+    tasks, picks = [0] * len(problem.users), list[int]()
+    heap = [(key(i, 0), i) for i in range(len(tasks))]
+    heapify(heap)
+    while heap:
+        _, i = heappop(heap)
+        if tasks[i] == problem.caps[i]:
+            continue
+        if any(q > f for q, f in zip(problem.demands[i], free, strict=True)):
+            if problem.on_blocked == "stop":
+                break
+            continue
+        for j, q in enumerate(problem.demands[i]):
+            free[j] -= q
+        tasks[i] += 1
+        picks.append(i)
+        heappush(heap, (key(i, tasks[i]), i))
+    return Answer(tasks, picks if problem.steps else ())
+
+
+def single_weights(problem: Problem, whose: str) -> list[Fraction]:
+    """One weight a user. Raises NotSupported where one has a weight a resource; ``whose`` says what takes one."""
+    weights = []
+    for user, weight in zip(problem.users, problem.weights, strict=True):
+        if isinstance(weight, tuple):
+            raise NotSupported(f"{whose}; {user!r} has one a resource")
+        weights.append(weight)
+    return weights
 
 
 def whole_units(problem: Problem) -> tuple[list[int], list[list[int]]]:

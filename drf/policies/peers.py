@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from heapq import heapify, heappop, heappush
 from typing import Any
 
 from drf.errors import NotSupported
 from drf.plugins import Answer, Policy, Problem, View
-from drf.policies.filling import parts
+from drf.policies.filling import fill_by_key, parts
 from drf.policies.sequential import SequentialMinMax
 from drf.policies.shares import DRF
 
@@ -68,26 +67,9 @@ class _Peer(Policy):
 
         def key(i: int, count: int) -> tuple[Any, ...]:
             rank = self.rank([count * part for part in unweighted[i]], weights[i])
-            return (rank, problem.ranks[i], i)
+            return (rank, problem.ranks[i])
 
-        free = list(problem.capacity)
-        tasks, picks = [0] * len(weights), list[int]()
-        heap = [key(i, 0) for i in range(len(weights))]
-        heapify(heap)
-        while heap:
-            i = heappop(heap)[-1]
-            if tasks[i] == problem.caps[i]:
-                continue
-            if any(q > f for q, f in zip(problem.demands[i], free, strict=True)):
-                if problem.on_blocked == "stop":
-                    break
-                continue
-            for j, q in enumerate(problem.demands[i]):
-                free[j] -= q
-            tasks[i] += 1
-            picks.append(i)
-            heappush(heap, key(i, tasks[i]))
-        return Answer(tasks, picks if problem.steps else ())
+        return fill_by_key(problem, key)
 
 
 class Volcano(_Peer):

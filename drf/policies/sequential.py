@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from fractions import Fraction
 
 from drf.errors import NotSupported
 from drf.plugins import Answer, Policy, Problem
-from drf.policies.filling import dominant, fill_in_bulk, whole_units
+from drf.policies.filling import dominant, fill_by_key, fill_in_bulk, whole_units
 
 
 class SequentialMinMax(Policy):
@@ -35,22 +35,8 @@ class SequentialMinMax(Policy):
             ]
             return Answer(fill_in_bulk(problem, demands, capacity, capacity, weights, after=True))
         costs = dominant(problem, lambda _: True)
-        free = list(problem.capacity)
-        tasks, picks = [0] * len(costs), []
-        heap = [(cost, 0, problem.ranks[i], i) for i, cost in enumerate(costs)]
-        heapify(heap)
-        while heap:
-            _, _, rank, i = heappop(heap)
-            if tasks[i] == problem.caps[i]:
-                continue
-            if any(q > f for q, f in zip(problem.demands[i], free, strict=True)):
-                if problem.on_blocked == "stop":
-                    break
-                continue
-            for j, q in enumerate(problem.demands[i]):
-                free[j] -= q
-            tasks[i] += 1
-            picks.append(i)
-            grants = tasks[i] if problem.by_grants else 0
-            heappush(heap, ((tasks[i] + 1) * costs[i], grants, rank, i))
-        return Answer(tasks, picks)
+
+        def key(i: int, count: int) -> tuple[Fraction, int, int]:
+            return ((count + 1) * costs[i], count if problem.by_grants else 0, problem.ranks[i])
+
+        return fill_by_key(problem, key)

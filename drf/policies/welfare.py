@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from drf.errors import NotSupported
 from drf.plugins import Answer, Policy, Problem
-from drf.policies.filling import dominant, parts
+from drf.policies.filling import dominant, parts, single_weights
 from drf.solvers import bottleneck, highs, linear
 
 
@@ -30,13 +30,7 @@ class CEEI(Policy):
         from drf.solvers import nash  # noqa: PLC0415 (numpy is imported with the first Nash product)
 
         _divisible(self.name, problem)
-        weights = []
-        for user, weight in zip(problem.users, problem.weights, strict=True):
-            if isinstance(weight, tuple):
-                raise NotSupported(
-                    f"policy ceei takes one weight a user (its income); {user!r} has one a resource"
-                )
-            weights.append(weight)
+        weights = single_weights(problem, "policy ceei takes one weight a user (its income)")
         rows = [i for i, cap in enumerate(problem.caps) if cap != 0]
         tasks: list[int | Fraction | float] = [Fraction(0)] * len(problem.users)
         if rows:
@@ -114,13 +108,7 @@ class Utilitarian(Policy):
     def divide(self, problem: Problem) -> Answer:
         _divisible(self.name, problem)
         n = len(problem.users)
-        weights = []
-        for user, weight in zip(problem.users, problem.weights, strict=True):
-            if isinstance(weight, tuple):
-                raise NotSupported(
-                    f"policy utilitarian takes one weight a user; {user!r} has one a resource"
-                )
-            weights.append(weight)
+        weights = single_weights(problem, "policy utilitarian takes one weight a user")
         # `dominant` divides by the weight: times its square it is weight x share.
         goal = [
             cost * weight**2
