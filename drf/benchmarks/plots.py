@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 from drf.benchmarks.catalogue import WORKLOADS
 from drf.benchmarks.report import cpp_of, goal_of
 from drf.benchmarks.runner import Record
 from drf.benchmarks.workload import MEMORY, Workload
 from drf.errors import MissingExtra
+from drf.simulation.plots import HOUSE
 
 try:
     from matplotlib import style
@@ -25,20 +25,6 @@ except ImportError as error:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLES = {"fast": "-", "pure": "--"}
-SETTINGS: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "drf",
-    "font.size": 9,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-}
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[Path]:
@@ -55,7 +41,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[Path]:
 
 
 def _picture(workload: Workload, records: Sequence[Record], path: Path) -> None:
-    with style.context(["default", SETTINGS]):
+    with style.context(["default", HOUSE]):
         figure = Figure(figsize=(6.4, 3.9), layout="constrained")
         axes = figure.add_subplot()
         axes.set_xscale("log")

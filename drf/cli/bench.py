@@ -11,20 +11,13 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from drf.benchmarks import report
 from drf.benchmarks.catalogue import chosen
 from drf.benchmarks.counts import counts as count_operations
 from drf.benchmarks.runner import Outcome, Runner, run, unit_of
 from drf.cli.compare import positive
-from drf.cli.console import show, terminal
+from drf.cli.console import bar, show, terminal
 from drf.errors import BackendUnavailable
 
 REPEATS, QUICK_REPEATS = 5, 2
@@ -180,12 +173,6 @@ def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     if not console.is_terminal:
         yield lambda what, done, of: click.echo(f"drf: {what} ({done} of {of})", err=True)
         return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with bar(console) as bars:
         row = bars.add_task("", total=None)
         yield lambda what, done, of: bars.update(row, description=what, completed=done, total=of)

@@ -11,9 +11,8 @@ from typing import Any, TypeAlias
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from drf.cli.console import show, terminal
+from drf.cli.console import bar, show, terminal
 from drf.cli.subject import find_subject
 from drf.errors import NotSupported
 from drf.fairness import Witness
@@ -223,12 +222,6 @@ def _progress() -> Iterator[Callable[[int, int, str], None] | None]:
     if not console.is_terminal:
         yield None
         return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with bar(console) as bars:
         row = bars.add_task("")
         yield lambda done, of, text: bars.update(row, completed=done, total=of, description=text)

@@ -8,6 +8,7 @@ from rich import box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -20,6 +21,18 @@ def terminal(*, stderr: bool = False) -> Console:
     """A console on a standard stream as it is now; of unlimited width where that is no terminal."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, width=None if stream.isatty() else PIPE, highlight=False)
+
+
+def bar(console: Console) -> Progress:
+    """A progress bar that is gone when all is done: how many of how many, the time it took, and what is done now."""
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+    )
 
 
 def show(console: Console, table: Table) -> None:

@@ -44,23 +44,27 @@ NAMED = 20  # lines with a legend entry of their own; beyond that a legend hides
 LONGEST = 26  # characters of a name in a legend
 UNITS = ((180.0, 1.0, "s"), (3 * 3600.0, 60.0, "min"), (4 * 86400.0, 3600.0, "h"))
 
-SETTINGS = {
+HOUSE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: small, searchable, any script
     "svg.hashsalt": "drf",
-    "figure.dpi": 100,
-    "savefig.dpi": 150,
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#E4E4E4",
     "grid.linewidth": 0.7,
-    "lines.linewidth": 1.3,
     "legend.frameon": False,
+}
+"""How all pictures of `drf` look."""
+
+SETTINGS = HOUSE | {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "axes.titleweight": "bold",
+    "lines.linewidth": 1.3,
     "axes.formatter.use_mathtext": False,
 }
 
