@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from drf.errors import InvalidOption, InvariantBroken, NotSupported, UnknownName
 from drf.masters import dask as master  # noqa: E402
 from drf.masters import versions  # noqa: E402
 from drf.masters.dask import FairShare, shares  # noqa: E402
+from tests.dask_workers import PATIENCE, Workers, until  # noqa: E402
 
 pytestmark = [
     # Dask leaves sockets and coroutines to the collector; that is not what is tested here.
@@ -28,9 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
-
-PATIENCE = 20.0
-"""Seconds until a test gives up; nothing is measured."""
 
 
 @contextmanager
@@ -47,44 +44,6 @@ def cluster(threads: int = 2, workers: int = 1, **options: Any) -> Iterator[Any]
 def client(made: Any, name: str | None = None) -> Iterator[Any]:
     with Client(made, name=name, set_as_default=False) as c:
         yield c
-
-
-class Workers:
-    """Worker processes of our own on a scheduler: Dask's nannies give up after some kills in a row."""
-
-    def __init__(self, scheduler: str) -> None:
-        self.command = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler]
-        self.command += ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> None:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.processes.append(subprocess.Popen(self.command, **quiet))
-
-    def kill(self, n: int) -> None:
-        """SIGKILL of one, and a new one in its place."""
-        process = self.processes.pop(n % len(self.processes))
-        process.kill()
-        process.wait()
-        self.start()
-
-    def __enter__(self) -> Workers:
-        self.start()
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
-def until(what: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.01)
-    return found
 
 
 def plugin(c: Any) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +16,7 @@ from distributed import Client, LocalCluster
 
 from drf.errors import InvalidName, InvalidOption, InvariantBroken
 from drf.masters.dask_client import FairClient
+from tests.dask_workers import PATIENCE, Workers, until
 
 pytestmark = [
     # Dask leaves sockets and coroutines to the collector; that is not what is tested here.
@@ -25,8 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
-
-PATIENCE = 20.0
 
 
 @contextmanager
@@ -41,43 +38,6 @@ def cluster(threads: int = 2, workers: int = 1, **options: Any) -> Iterator[Any]
         Client(made, set_as_default=False) as client,
     ):
         yield client
-
-
-class Workers:
-    """Worker processes of our own on a scheduler: Dask's nannies give up after some kills in a row."""
-
-    def __init__(self, scheduler: str) -> None:
-        self.command = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler]
-        self.command += ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> None:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.processes.append(subprocess.Popen(self.command, **quiet))
-
-    def kill(self, n: int) -> None:
-        """SIGKILL of one, and a new one in its place."""
-        process = self.processes.pop(n % len(self.processes))
-        process.kill()
-        process.wait()
-        self.start()
-
-    def __enter__(self) -> Workers:
-        self.start()
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
-def until(what: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.01)
 
 
 def slow(i: int) -> int:

@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import json
 import random
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -44,22 +43,8 @@ from drf.takeback import Takebacks
 from drf.tasks import TaskBook
 from drf.timers import Timers
 from drf.tree import Node, Tree
-
-
-def sibling(name: str) -> ModuleType:
-    """Another test module, for its histories."""
-    spec = importlib.util.spec_from_file_location(
-        f"_{name}_for_snapshots", Path(__file__).with_name(f"{name}.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-History = sibling("test_allocator_random").History
-machines = sibling("test_machine")
+from tests import test_machine as machines
+from tests.test_allocator_random import History
 
 
 def through_json(snapshot: dict[str, Any]) -> Any:

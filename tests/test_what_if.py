@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,22 +12,9 @@ from drf.advice import NOTHING, brings
 from drf.errors import NotSupported, ReentrantCall, UnknownName
 from drf.explain import Change, Standing
 from drf.hierarchical import HierarchicalAllocator
+from tests.test_allocator_random import History
 
 CONSTRAINT = {"selector": {"attribute": "rack"}, "predicate": {"type": "exists"}}
-
-
-def sibling(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        f"_{name}_for_changes", Path(__file__).with_name(f"{name}.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-History = sibling("test_allocator_random").History
 
 
 def fleet(**options: Any) -> Allocator:
