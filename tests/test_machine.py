@@ -281,8 +281,9 @@ class Machine(RuleBasedStateMachine):
         if step:
             self.advance(step)
         for offer, (part, refuse) in zip(self.run(), answers, strict=False):
-            if not self.accept(offer[0], part, refuse):
-                number = offer[0]
+            number = offer[0]
+            # One that was made together with a declined one is no longer open.
+            if not self.accept(number, part, refuse) and number in self.open:
                 self.answer(number, lambda a, n=number, r=refuse: a.decline(n, refuse_seconds=r))
 
     @rule()
