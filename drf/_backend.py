@@ -65,11 +65,22 @@ def _choose(wanted: str) -> tuple[Any, Backend]:
 kernel, _active = _choose(os.environ.get("DRF_BACKEND", "auto"))
 
 if TYPE_CHECKING:
+    from drf._purepath import Client as Client
+    from drf._purepath import Dealer as Dealer
+    from drf._purepath import Offer as Offer
     from drf._purepath import Order as Order
+    from drf._purepath import Places as Places
+    from drf._purepath import Site as Site
+    from drf._purepath import Tally as Tally
     from drf._purepath import Vector as Vector
     from drf._purepath import fill as fill
+    from drf._purepath import records as records
+    from drf._purepath import shuffle as shuffle
 else:
     Order, Vector, fill = kernel.Order, kernel.Vector, kernel.fill
+    Client, Dealer, Places = kernel.Client, kernel.Dealer, kernel.Places
+    Site, Tally, shuffle = kernel.Site, kernel.Tally, kernel.shuffle
+    Offer, records = kernel.Offer, kernel.records
 
 exact_fill = _purepath.fill
 """Filling on whole numbers of any size: what the compiled kernel cannot hold."""

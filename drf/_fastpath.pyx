@@ -2,16 +2,36 @@
 # cython: cdivision=True, embedsignature=True, binding=True, autotestdict=False
 """The compiled kernels: the twin of `_purepath.py`, in the same order with the same names. They decide exactly the same."""
 
+cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcmp, memmove, memset
 
-KERNEL = 3
+KERNEL = 4
 
 cdef enum:
     LOAD = 256
 
 cdef long long LIMIT = 1LL << 53
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define drf_popcount(x) __builtin_popcountll(x)
+    #define drf_lowest(x) __builtin_ctzll(x)
+    #else
+    static int drf_popcount(unsigned long long x) { int n = 0; while (x) { x &= x - 1; n++; } return n; }
+    static int drf_lowest(unsigned long long x) { int n = 0; while (!(x & 1)) { x >>= 1; n++; } return n; }
+    #endif
+    """
+    int popcount "drf_popcount"(unsigned long long) nogil
+    int lowest "drf_lowest"(unsigned long long) nogil
+
+cdef extern from "Python.h":
+    ctypedef struct PyListObject:
+        PyObject **ob_item
 
 
 cdef void *_grown(void *old, size_t size) except NULL:
@@ -22,15 +42,22 @@ cdef void *_grown(void *old, size_t size) except NULL:
 
 
 cdef class Vector:
-    """Amounts by column, in units, made once for a demand that comes again and again."""
+    """Amounts by column, in units, made once for a demand that comes again and again.
+
+    ``plain``: they are all of what it was made of, but for ranges and sets. ``worth``: it is worth an offer, to one who
+    said nothing else.
+    """
 
     cdef readonly object owner
+    cdef readonly bint plain, worth
     cdef Py_ssize_t size
     cdef long long *units
 
-    def __cinit__(self, tuple amounts, object owner):
+    def __cinit__(self, tuple amounts, object owner, bint plain=False, bint worth=False):
         cdef Py_ssize_t j
         self.owner = owner
+        self.plain = plain
+        self.worth = worth
         self.size = len(amounts)
         self.units = <long long *>_grown(NULL, (self.size + 1) * sizeof(long long))
         for j in range(self.size):
@@ -61,7 +88,10 @@ cdef class Order:
     question recomputes and sorts them once: O(clients log clients).
     """
 
-    cdef readonly object _owner          # what vectors made for this order carry
+    cdef public object _owner            # what vectors made for this order carry
+    cdef public long long _seen          # the version of the totals
+    cdef list things                     # what stands behind a client: an order, or a record
+    cdef int own_row                     # its row in the order above, if it stands behind a client there
     cdef public bint _apart              # whether the wrapper carries out `allocated` and `unallocated` itself
     cdef public bint _nested             # whether entries are nodes of a tree, so that the wrapper finds the next client
     cdef dict _rows
@@ -93,6 +123,7 @@ cdef class Order:
         self._rows = {}
         self._free = []
         self._names = []
+        self.things = []
         self.recent_row = -1
 
     def __dealloc__(self):
@@ -326,6 +357,7 @@ cdef class Order:
                 self.length = <Py_ssize_t *>_grown(self.length, room * sizeof(Py_ssize_t))
                 self.room = room
             self._names.append("")
+            self.things.append(None)
             self.weights[row] = NULL
             self.size += 1
         self._rows[name] = row
@@ -345,6 +377,7 @@ cdef class Order:
         self.active[row] = False
         del self._rows[name]
         self._names[row] = ""
+        self.things[row] = None
         self.put_weight(row, 1.0)
         self._free.append(row)
         if row == self.recent_row:
@@ -357,6 +390,16 @@ cdef class Order:
             self.unplace(row)
             self.active[row] = active
             self.place(row)
+
+    def _attach(self, name, thing):
+        cdef int row = self._rows[name]
+        self.things[row] = thing
+        if isinstance(thing, Order):
+            (<Order>thing).own_row = row
+
+    def _key(self, name):
+        cdef int row = self._rows[name]
+        return self.shares[row], self.counts[row], name
 
     def _clients(self):
         return list(self._rows)
@@ -384,14 +427,49 @@ cdef class Order:
         return tuple([self.totals[j] for j in range(self.columns)])
 
     def _charge(self, name, Vector vector, int sign, int grants):
-        cdef int row = self._rows[name]
+        self.charge_row(self._rows[name], vector, sign, grants)
+
+    cdef int charge_row(self, int row, Vector vector, int sign, int grants) except -1:
         cdef long long *held = self.held + row * self.width
-        cdef Py_ssize_t j
-        self.unplace(row)
+        cdef Py_ssize_t b, j
+        cdef int i
+        cdef Block *block
+        if self.stale or not self.active[row]:
+            for j in range(vector.size):
+                held[j] += sign * vector.units[j]
+            self.counts[row] += grants
+            self.place(row)
+            return 0
+        b = self.find_block(self.shares[row], row)
+        block = self.blocks[b]
+        i = self.find_entry(block, self.shares[row], row)
         for j in range(vector.size):
             held[j] += sign * vector.units[j]
         self.counts[row] += grants
-        self.place(row)
+        self.move(b, i, row)
+        return 0
+
+    cdef int move(self, Py_ssize_t b, int i, int row) except -1:
+        """Let the entry, whose share or grants changed, stand where it belongs: mostly that is near, or where it is."""
+        cdef Block *block = self.blocks[b]
+        cdef double share = self.share_of(row)
+        cdef bint stays
+        self.listing = None
+        if i:
+            stays = self.before(block.share[i - 1], block.row[i - 1], share, row)
+        else:
+            stays = b == 0 or self.before(self.last_share[b - 1], self.last_row[b - 1], share, row)
+        if stays and i + 1 < block.size:
+            stays = self.before(share, row, block.share[i + 1], block.row[i + 1])
+        elif stays and b + 1 < self.block_count:
+            stays = self.before(share, row, self.blocks[b + 1].share[0], self.blocks[b + 1].row[0])
+        if stays:
+            block.share[i] = self.shares[row] = share
+            if i + 1 == block.size:
+                self.set_last(b)
+            return 0
+        self.take_out(b, i)
+        return self.place(row)
 
     def _set_state(self, name, tuple held, long long grants):
         cdef int row = self._rows[name]
@@ -567,15 +645,16 @@ cdef class Order:
         """Take the client out of the order, before anything that its entry is made of changes."""
         cdef double share
         cdef Py_ssize_t b
-        cdef int i
-        cdef Block *block
         if self.stale or not self.active[row]:
             return 0
         self.listing = None
         share = self.shares[row]
         b = self.find_block(share, row)
-        block = self.blocks[b]
-        i = self.find_entry(block, share, row)
+        self.take_out(b, self.find_entry(self.blocks[b], share, row))
+        return 0
+
+    cdef void take_out(self, Py_ssize_t b, int i) noexcept:
+        cdef Block *block = self.blocks[b]
         block.size -= 1
         memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
         memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
@@ -583,7 +662,6 @@ cdef class Order:
             self.set_last(b)
         else:
             self.delete_block(b)
-        return 0
 
     cdef int _rebuild(self) except -1:
         """All shares anew and all clients sorted, once after any number of changed totals."""
@@ -688,6 +766,605 @@ cdef class Order:
         if entries != sorted(due):
             return "entries are not those of the active clients"
         return None
+
+
+cdef struct Refused:
+    int client
+    int bucket
+    PyObject *what
+
+
+cdef class Site:
+    """What the dealing of whole agents has to know of one: what is free, offered and held, and who refused it.
+
+    See `_purepath.Site`, whose twin this is. While one client alone is offered something, that is kept without a
+    dictionary.
+    """
+
+    cdef public object name, free
+    cdef public dict held
+    cdef public long long growth
+    cdef public bint odd, guarded, even, gone
+    cdef public object floor
+    cdef object one_holder, one_amount
+    cdef dict _offered
+    cdef unsigned long long *bits
+    cdef Py_ssize_t words
+    cdef Refused *rows
+    cdef int count, room
+
+    def __init__(self, name, free):
+        self.name = name
+        self.free = free
+        self.held = {}
+        self.even = True
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.count):
+            Py_DECREF(<object>self.rows[i].what)
+        PyMem_Free(self.rows)
+        PyMem_Free(self.bits)
+
+    @property
+    def offered(self):
+        if self._offered is None:
+            self._offered = {}
+            if self.one_holder is not None:
+                self._offered[self.one_holder] = self.one_amount
+                self.one_holder = self.one_amount = None
+        return self._offered
+
+    cdef inline bint has_bit(self, int client) noexcept nogil:
+        return (client >> 6) < self.words and (self.bits[client >> 6] >> (client & 63)) & 1
+
+    cdef int set_bit(self, int client) except -1:
+        cdef Py_ssize_t words = (client >> 6) + 1
+        if words > self.words:
+            self.bits = <unsigned long long *>_grown(self.bits, words * sizeof(unsigned long long))
+            memset(self.bits + self.words, 0, (words - self.words) * sizeof(unsigned long long))
+            self.words = words
+        self.bits[client >> 6] |= 1ULL << (client & 63)
+        return 0
+
+    cpdef int refuse(self, int client, int bucket, object what, object floor) except -1:
+        """The client refuses so much; O(1)."""
+        cdef int room
+        if self.count == self.room:
+            room = self.room + self.room // 2 + 4
+            self.rows = <Refused *>_grown(self.rows, room * sizeof(Refused))
+            self.room = room
+        self.set_bit(client)
+        Py_INCREF(what)
+        self.rows[self.count].client = client
+        self.rows[self.count].bucket = bucket
+        self.rows[self.count].what = <PyObject *>what
+        self.count += 1
+        self.floor = floor
+        return 0
+
+    cpdef bint has(self, framework):
+        """Whether the framework has something there, offered or held; O(holders)."""
+        if self.one_holder is not None and self.one_holder[0] == framework:
+            return True
+        if self._offered:
+            for holder in self._offered:
+                if holder[0] == framework:
+                    return True
+        if self.held:
+            for holder in self.held:
+                if holder[0] == framework:
+                    return True
+        return False
+
+    def is_refused(self, int client):
+        """Whether the client refused anything there; O(1)."""
+        return bool(self.has_bit(client))
+
+    def refusals(self, int client=-1):
+        """Those of a client, or all, in the order they came; O(refusals there)."""
+        cdef int i
+        cdef list out = []
+        if client >= 0 and not self.has_bit(client):
+            return out
+        for i in range(self.count):
+            if client < 0 or self.rows[i].client == client:
+                out.append((self.rows[i].client, self.rows[i].bucket, <object>self.rows[i].what))
+        return out
+
+    def end(self, int client, int bucket, what=None):
+        """End those of the client, of the bucket, or of what is the very same (-1, -1, None: any); O(refusals there).
+
+        Gives the client of each.
+        """
+        cdef int i
+        cdef int left = 0
+        cdef list gone = []
+        cdef Refused row
+        if client >= 0 and not self.has_bit(client):
+            return gone
+        for i in range(self.count):
+            row = self.rows[i]
+            if (
+                (client < 0 or client == row.client)
+                and (bucket < 0 or bucket == row.bucket)
+                and (what is None or <PyObject *>what == row.what)
+            ):
+                gone.append(row.client)
+                Py_DECREF(<object>row.what)
+            else:
+                self.rows[left] = row
+                left += 1
+        if gone:
+            self.count = left
+            memset(self.bits, 0, self.words * sizeof(unsigned long long))
+            for i in range(left):
+                self.set_bit(self.rows[i].client)
+            if not left:
+                self.floor = None
+                PyMem_Free(self.rows)
+                self.rows = NULL
+                self.room = 0
+        return gone
+
+
+cdef class Tally:
+    """Sums by column that somebody will ask for later."""
+
+    cdef long long *units
+    cdef Py_ssize_t size
+
+    def __dealloc__(self):
+        PyMem_Free(self.units)
+
+    cpdef int add(self, Vector vector, int sign) except -1:
+        """So much more, or (-1) less; O(columns)."""
+        cdef Py_ssize_t j
+        if vector.size > self.size:
+            self.units = <long long *>_grown(self.units, vector.size * sizeof(long long))
+            for j in range(self.size, vector.size):
+                self.units[j] = 0
+            self.size = vector.size
+        for j in range(vector.size):
+            self.units[j] += sign * vector.units[j]
+        return 0
+
+    def take(self):
+        """The sums since the last time; O(columns)."""
+        cdef Py_ssize_t j
+        out = [self.units[j] for j in range(self.size)]
+        self.size = 0
+        return out
+
+
+cdef class Places:
+    """Agents that matter to a client, and some that did; ``mark``: when to sort them out."""
+
+    cdef public list sites
+    cdef public Py_ssize_t mark
+
+    def __init__(self):
+        self.sites = []
+        self.mark = 256
+
+    def keep(self, framework):
+        """Keep those on which the framework has something, each once; O(sites)."""
+        cdef Site site
+        cdef set seen = set()
+        cdef list left = []
+        for site in self.sites:
+            if not site.gone and site.has(framework) and site not in seen:
+                seen.add(site)
+                left.append(site)
+        self.sites = left
+        self.mark = 2 * len(left) + 256
+
+
+cdef class Client:
+    """A framework in a role, as the dealing of whole agents sees it. See `_purepath.Client`, whose twin this is."""
+
+    cdef readonly str framework, role
+    cdef readonly tuple holder
+    cdef readonly int index
+    cdef public bint simple, open
+    cdef readonly bint listed
+    cdef public long long got, refusals
+    cdef public Places places, refused
+    cdef public Tally tally
+    cdef Order in_order
+    cdef int row                         # in the order of the role's frameworks
+
+    def __init__(self, str framework, str role, int index):
+        self.framework = framework
+        self.role = role
+        self.holder = (framework, role)
+        self.index = index
+        self.refused = Places()
+        self.places = Places()
+        self.tally = Tally()
+
+    @property
+    def order(self):
+        return self.in_order
+
+    @order.setter
+    def order(self, order):
+        self.in_order = order
+        if order is not None:
+            self.row = (<Order?>order)._rows[self.framework]
+
+
+cdef class Dealer:
+    """Gives whole agents out: each to the first client in order that wants it, roles first, then frameworks in a role.
+
+    See `_purepath.Dealer`, whose twin this is.
+    """
+
+    cdef public object owner, nothing
+    cdef public Order roles
+    cdef public long long version
+    cdef public Py_ssize_t picky
+    cdef public list fresh, clients
+    # Counted since the start: agents looked at, clients asked or passed over, words of refusals read.
+    cdef readonly long long visited, tested, words
+    cdef unsigned long long *listed
+    cdef Py_ssize_t room, listed_count
+
+    def __init__(self):
+        self.fresh = []
+        self.clients = []
+
+    def __dealloc__(self):
+        PyMem_Free(self.listed)
+
+    # -- hooks of the wrapper
+
+    def _face(self, amount):
+        raise NotImplementedError
+
+    def _passes(self, client, site):
+        raise NotImplementedError
+
+    def _late(self, order):
+        raise NotImplementedError
+
+    def _sum(self, site, amount):
+        raise NotImplementedError
+
+    def _crowded(self, client):
+        raise NotImplementedError
+
+    def _outdated(self, client):
+        raise NotImplementedError
+
+    def _passed(self, client, site):
+        raise NotImplementedError
+
+    def _meet(self, floor, what):
+        raise NotImplementedError
+
+    # -- clients
+
+    def set_listed(self, Client client, bint listed):
+        """Whether the client is asked; O(1)."""
+        cdef Py_ssize_t words = (client.index >> 6) + 1
+        if words > self.room:
+            self.listed = <unsigned long long *>_grown(self.listed, words * sizeof(unsigned long long))
+            memset(self.listed + self.room, 0, (words - self.room) * sizeof(unsigned long long))
+            self.room = words
+        if listed != client.listed:
+            self.listed[client.index >> 6] ^= 1ULL << (client.index & 63)
+            self.listed_count += 1 if listed else -1
+            client.listed = listed
+
+    # -- what is given and comes back
+
+    cdef inline Vector face_of(self, object amount):
+        cdef object memo = amount.memo
+        if type(memo) is Vector and (<Vector>memo).owner is self.owner:
+            return <Vector>memo
+        return <Vector?>self._face(amount)
+
+    def deal(self, list sites, Py_ssize_t start, list clients, list where, list amounts):
+        """Offer the agents from ``start`` on; where it stopped: the end, or an agent that takes the long way.
+
+        Appends to the three lists whom it offered what of which agent. O(agents x clients) at worst.
+        """
+        cdef Py_ssize_t i
+        cdef Site site
+        cdef Vector face
+        cdef Client client
+        cdef object free
+        for i in range(start, len(sites)):
+            site = <Site>sites[i]
+            free = site.free
+            if free is self.nothing:
+                continue
+            face = self.face_of(free)
+            if site.odd or not face.plain:
+                return i
+            self.visited += 1
+            client = self.choose(site, free, face)
+            if client is None:
+                continue
+            if not self.has_room(client, face):
+                return i
+            self.give(client, site, free, face)
+            clients.append(client)
+            where.append(site)
+            amounts.append(free)
+        return len(sites)
+
+    cdef Client choose(self, Site site, object free, Vector face):
+        """The first client in order that takes the agent."""
+        cdef bint worth = face.worth
+        cdef bint settled
+        cdef Py_ssize_t w, b, d, count
+        cdef int i, k
+        cdef unsigned long long left
+        cdef Block *block
+        cdef Block *below
+        cdef Order order
+        cdef Client client
+        if not worth and not self.picky:
+            return None
+        settled = site.count > 0 and (site.floor is free or free <= site.floor)
+        if settled:
+            count = 0
+            for w in range(self.room):
+                left = self.listed[w]
+                if w < site.words:
+                    left &= ~site.bits[w]
+                count += popcount(left)
+            self.words += self.room
+            if count * count < 4 * self.listed_count:
+                return self.least(site, worth)
+        if self.roles.stale:
+            self.roles._rebuild()
+        for b in range(self.roles.block_count):
+            block = self.roles.blocks[b]
+            for i in range(block.size):
+                thing = self.roles.things[block.row[i]]
+                if thing is None:
+                    continue
+                order = <Order>thing
+                if order._seen != self.version:
+                    self._late(order)
+                if order.stale:
+                    order._rebuild()
+                for d in range(order.block_count):
+                    below = order.blocks[d]
+                    for k in range(below.size):
+                        client = <Client>order.things[below.row[k]]
+                        self.tested += 1
+                        if site.has_bit(client.index):
+                            if settled:
+                                continue
+                        elif client.simple and not worth:
+                            continue
+                        elif client.simple and (client.open or not site.guarded):
+                            return client
+                        if self._passes(client, site):
+                            return client
+        return None
+
+    cdef Client least(self, Site site, bint worth):
+        """The same where few clients are left: the least of their keys, and the next where that one does not pass."""
+        cdef Py_ssize_t w, best, n
+        cdef unsigned long long left
+        cdef int index
+        cdef bint takes
+        cdef Client client
+        cdef list found = []
+        if self.roles.stale:
+            self.roles._rebuild()
+        for w in range(self.room):
+            left = self.listed[w]
+            if w < site.words:
+                left &= ~site.bits[w]
+            while left:
+                index = <int>(w << 6) + lowest(left)
+                left &= left - 1
+                self.tested += 1
+                client = <Client>self.clients[index]
+                if client.simple and not worth:
+                    continue
+                if client.in_order._seen != self.version:
+                    self._late(client.in_order)
+                if client.in_order.stale:
+                    client.in_order._rebuild()
+                found.append(client)
+        while found:
+            best = 0
+            for n in range(1, len(found)):
+                if self.stands_before(<Client>found[n], <Client>found[best]):
+                    best = n
+            client = <Client>found[best]
+            takes = client.simple and (client.open or not site.guarded)
+            if takes or self._passes(client, site):
+                return client
+            del found[best]
+        return None
+
+    cdef bint stands_before(self, Client a, Client b):
+        cdef int row_a = a.in_order.own_row
+        cdef int row_b = b.in_order.own_row
+        if row_a != row_b:
+            return self.roles.before(self.roles.shares[row_a], row_a, self.roles.shares[row_b], row_b)
+        return a.in_order.before(a.in_order.shares[a.row], a.row, b.in_order.shares[b.row], b.row)
+
+    cdef bint has_room(self, Client client, Vector face):
+        """Whether neither sum would pass the limit of 2**53."""
+        cdef Order order = client.in_order
+        cdef long long *held = order.held + client.row * order.width
+        cdef long long *above = self.roles.held + order.own_row * self.roles.width
+        cdef Py_ssize_t j
+        for j in range(face.size):
+            if held[j] + face.units[j] > LIMIT or above[j] + face.units[j] > LIMIT:
+                return False
+        return True
+
+    cdef int give(self, Client client, Site site, object amount, Vector face) except -1:
+        """It is offered all that is free there."""
+        cdef Places places = client.places
+        if site.has_bit(client.index):
+            self._passed(client, site)
+        if site._offered is not None and not site._offered:
+            site._offered = None
+        if site._offered is None and site.one_holder is None:
+            site.one_holder = client.holder
+            site.one_amount = amount
+        else:
+            there = site.offered.get(client.holder)
+            site.offered[client.holder] = amount if there is None else there + amount
+        site.free = self.nothing
+        places.sites.append(site)
+        if len(places.sites) > places.mark:
+            self._crowded(client)
+        client.in_order.charge_row(client.row, face, 1, 1)
+        self.roles.charge_row(client.in_order.own_row, face, 1, 1)
+        client.tally.add(face, 1)
+        if not client.got:
+            self.fresh.append(client)
+        client.got += 1
+        return 0
+
+    cpdef bint take_back(self, Client client, Site site, object amount, bint held) except -1:
+        """What was offered (or is held) there comes back; False, and nothing done, where it takes the long way."""
+        cdef Vector face
+        cdef bint one
+        cdef dict where
+        if self.roles is None or self.roles._apart or client.in_order is None or not site.even:
+            return False
+        face = self.face_of(amount)
+        if not face.plain:
+            return False
+        one = not held and site._offered is None
+        where = None
+        if one:
+            there = site.one_amount if site.one_holder is not None and site.one_holder == client.holder else None
+        else:
+            where = site.held if held else site._offered
+            there = where.get(client.holder)
+        if there is None or not (there is amount or there == amount):
+            return False
+        site.free = amount if site.free is self.nothing else self._sum(site, amount)
+        if one:
+            site.one_holder = site.one_amount = None
+        else:
+            del where[client.holder]
+        site.growth += 1
+        client.in_order.charge_row(client.row, face, -1, 0)
+        self.roles.charge_row(client.in_order.own_row, face, -1, 0)
+        client.tally.add(face, -1)
+        return True
+
+    cpdef int refuse(self, Client client, Site site, object what, int bucket, list ending) except -1:
+        """The client refuses so much of the agent; the bucket's list of agents gets one more; O(1)."""
+        cdef object floor = site.floor
+        floor = what if floor is None or floor is what else self._meet(floor, what)
+        site.refuse(client.index, bucket, what, floor)
+        client.refusals += 1
+        client.refused.sites.append(site)
+        if len(client.refused.sites) > client.refused.mark:
+            self._outdated(client)
+        ending.append(site)
+        return 0
+
+    def decline(self, list clients, list sites, list amounts, which, Py_ssize_t start, int bucket, list ending):
+        """Those of the offers, in columns, come back, from the ``start``-th on, and are refused (None: they are not).
+
+        Where it stopped: the end, or one that takes the long way; O(offers).
+        """
+        cdef Py_ssize_t i, n
+        for i in range(start, len(which)):
+            n = which[i]
+            if not self.take_back(<Client>clients[n], <Site>sites[n], amounts[n], False):
+                return i
+            if ending is not None:
+                self.refuse(<Client>clients[n], <Site>sites[n], amounts[n], bucket, ending)
+        return len(which)
+
+
+@cython.no_gc
+@cython.final
+cdef class Offer:
+    """So much of one agent, for one framework in one role, until it is answered.
+
+    ``tasks`` are the requested shapes it was cut for, with their numbers. ``expires`` is when it ends unanswered, None
+    for never. Offers that were made together, for tasks that start together, have the id of the first as ``group``:
+    declining one declines all of them, and where one ends unanswered all do.
+    """
+
+    cdef readonly long long id
+    cdef readonly object framework, role, agent, resources, tasks, group, expires
+
+    def __init__(
+        self, long long id, framework, role, agent, resources, tasks=(), group=None, expires=None
+    ):
+        self.id = id
+        self.framework = framework
+        self.role = role
+        self.agent = agent
+        self.resources = resources
+        self.tasks = tasks
+        self.group = group
+        self.expires = expires
+
+    @property
+    def max_duration(self):
+        """Seconds that a task on it may run at most, None for no bound; O(objects)."""
+        return self.resources.longest
+
+    def __repr__(self):
+        return (
+            f"Offer(id={self.id}, framework={self.framework!r}, role={self.role!r}, agent={self.agent!r}, "
+            f"resources={str(self.resources)!r})"
+        )
+
+
+def records(long long start, list clients, list sites, list amounts, expires):
+    """The offers of what was dealt, numbered from ``start`` on; O(offers)."""
+    cdef Py_ssize_t i
+    cdef Client client
+    cdef Offer offer
+    cdef list out = []
+    cdef tuple none = ()
+    for i in range(len(clients)):
+        client = <Client>clients[i]
+        offer = Offer.__new__(Offer)
+        offer.id = start + i
+        offer.framework = client.framework
+        offer.role = client.role
+        offer.agent = (<Site>sites[i]).name
+        offer.resources = amounts[i]
+        offer.tasks = none
+        offer.group = None
+        offer.expires = expires
+        out.append(offer)
+    return out
+
+
+def shuffle(list items, state):
+    """Shuffle in place (Fisher-Yates from the end) with SplitMix64 from that state on; the state after it; O(n)."""
+    cdef unsigned long long at = state
+    cdef unsigned long long z, high, low
+    cdef Py_ssize_t i, j
+    cdef PyObject **all_of = (<PyListObject *>items).ob_item
+    cdef PyObject *moved
+    for i in range(len(items) - 1, 0, -1):
+        at += 0x9E3779B97F4A7C15ULL
+        z = (at ^ (at >> 30)) * 0xBF58476D1CE4E5B9ULL
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL
+        z ^= z >> 31
+        # The high word of z * (i + 1): i is below 2**32, as a list of more than that fits into no memory.
+        high = z >> 32
+        low = z & 0xFFFFFFFFULL
+        j = <Py_ssize_t>((high * <unsigned long long>(i + 1) + ((low * <unsigned long long>(i + 1)) >> 32)) >> 32)
+        moved = all_of[i]
+        all_of[i] = all_of[j]
+        all_of[j] = moved
+    return at
 
 
 cdef struct Entry:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KERNEL = 3
+KERNEL = 4
 """Both twins carry it; different numbers mean that the compiled one is stale."""
 
 LOAD = 256
@@ -22,15 +22,25 @@ LOAD = 256
 
 LIMIT = 1 << 53
 
+_MASK = (1 << 64) - 1
+
 
 class Vector:
-    """Amounts by column, in units, made once for a demand that comes again and again."""
+    """Amounts by column, in units, made once for a demand that comes again and again.
 
-    __slots__ = ("amounts", "owner")
+    ``plain``: they are all of what it was made of, but for ranges and sets. ``worth``: it is worth an offer, to one who
+    said nothing else.
+    """
 
-    def __init__(self, amounts: tuple[int, ...], owner: object) -> None:
+    __slots__ = ("amounts", "owner", "plain", "worth")
+
+    def __init__(
+        self, amounts: tuple[int, ...], owner: object, plain: bool = False, worth: bool = False
+    ) -> None:
         self.amounts = amounts
         self.owner = owner
+        self.plain = plain
+        self.worth = worth
 
     def __repr__(self) -> str:
         return f"Vector({self.amounts})"
@@ -45,7 +55,8 @@ class Order:
     """
 
     def __init__(self) -> None:
-        self._owner = object()  # what vectors made for this order carry
+        self._owner: object = object()  # what vectors made for this order carry
+        self._seen = 0  # the version of the totals
         self._apart = False  # whether the wrapper carries out `allocated` and `unallocated` itself
         self._nested = (
             False  # whether entries are nodes of a tree, so that the wrapper finds the next client
@@ -57,6 +68,7 @@ class Order:
         self._counts: list[int] = []
         self._weights: list[float | tuple[float, ...]] = []
         self._shares: list[float] = []
+        self._things: list[Any] = []  # what stands behind a client: an order, or a record
         self._active: list[bool] = []
         self._totals: list[int] = []
         self._counted: list[bool] = []
@@ -230,6 +242,7 @@ class Order:
             self._counts.append(0)
             self._weights.append(1.0)
             self._shares.append(0.0)
+            self._things.append(None)
             self._active.append(False)
         self._rows[name] = row
         self._names[row] = name
@@ -246,6 +259,7 @@ class Order:
         self._active[row] = False
         del self._rows[name]
         self._names[row] = ""
+        self._things[row] = None
         self._weights[row] = 1.0
         self._free.append(row)
 
@@ -255,6 +269,13 @@ class Order:
             self._unplace(row)
             self._active[row] = active
             self._place(row)
+
+    def _attach(self, name: str, thing: Any) -> None:
+        self._things[self._rows[name]] = thing
+
+    def _key(self, name: str) -> tuple[float, int, str]:
+        row = self._rows[name]
+        return self._shares[row], self._counts[row], name
 
     def _clients(self) -> list[str]:
         return list(self._rows)
@@ -389,6 +410,466 @@ class Order:
         if any(not 0 < len(block) <= LOAD for block in self._blocks):
             return "a block is empty or too long"
         return None
+
+
+class Site:
+    """What the dealing of whole agents has to know of one: what is free, offered and held, and who refused it.
+
+    ``odd``: it takes the long way. ``guarded``: not every simple client takes it. ``gone``: it is no agent any more.
+    ``even``: no more is out than there is, so what comes back is free. A refusal is (client, bucket, what): what is
+    refused, and with which others it ends; all of them refuse what lies below ``floor``.
+    """
+
+    __slots__ = (
+        "_bits",
+        "_refusals",
+        "even",
+        "floor",
+        "free",
+        "gone",
+        "growth",
+        "guarded",
+        "held",
+        "name",
+        "odd",
+        "offered",
+    )
+
+    def __init__(self, name: str, free: Any) -> None:
+        self.name = name
+        self.free = free
+        self.offered: dict[tuple[str, str], Any] = {}
+        self.held: dict[tuple[str, str], Any] = {}
+        self.growth = 0
+        self.odd = self.guarded = self.gone = False
+        self.even = True
+        self.floor: Any = None
+        self._bits = 0
+        self._refusals: list[tuple[int, int, Any]] = []
+
+    def refuse(self, client: int, bucket: int, what: Any, floor: Any) -> None:
+        """The client refuses so much; O(1)."""
+        self._refusals.append((client, bucket, what))
+        self._bits |= 1 << client
+        self.floor = floor
+
+    def has(self, framework: str) -> bool:
+        """Whether the framework has something there, offered or held; O(holders)."""
+        return any(name == framework for where in (self.offered, self.held) for name, _ in where)
+
+    def is_refused(self, client: int) -> bool:
+        """Whether the client refused anything there; O(1)."""
+        return bool(self._bits >> client & 1)
+
+    def refusals(self, client: int = -1) -> list[tuple[int, int, Any]]:
+        """Those of a client, or all, in the order they came; O(refusals there)."""
+        if client < 0:
+            return list(self._refusals)
+        if not self._bits >> client & 1:
+            return []
+        return [entry for entry in self._refusals if entry[0] == client]
+
+    def end(self, client: int, bucket: int, what: Any = None) -> list[int]:
+        """End those of the client, of the bucket, or of what is the very same (-1, -1, None: any); O(refusals there).
+
+        Gives the client of each.
+        """
+        gone = []
+        left = []
+        for entry in self._refusals:
+            if (
+                client in (-1, entry[0])
+                and bucket in (-1, entry[1])
+                and (what is None or what is entry[2])
+            ):
+                gone.append(entry[0])
+            else:
+                left.append(entry)
+        if gone:
+            self._refusals = left
+            self._bits = 0
+            for entry in left:
+                self._bits |= 1 << entry[0]
+            if not left:
+                self.floor = None
+        return gone
+
+
+class Tally:
+    """Sums by column that somebody will ask for later."""
+
+    __slots__ = ("_units",)
+
+    def __init__(self) -> None:
+        self._units: list[int] = []
+
+    def add(self, vector: Vector, sign: int) -> None:
+        """So much more, or (-1) less; O(columns)."""
+        units = self._units
+        for j, q in enumerate(vector.amounts):
+            if j == len(units):
+                units.append(0)
+            units[j] += sign * q
+
+    def take(self) -> list[int]:
+        """The sums since the last time; O(columns)."""
+        units, self._units = self._units, []
+        return units
+
+
+class Places:
+    """Agents that matter to a client, and some that did; ``mark``: when to sort them out."""
+
+    __slots__ = ("mark", "sites")
+
+    def __init__(self) -> None:
+        self.sites: list[Any] = []
+        self.mark = 256
+
+    def keep(self, framework: str) -> None:
+        """Keep those on which the framework has something, each once; O(sites)."""
+        self.sites = [
+            site for site in dict.fromkeys(self.sites) if not site.gone and site.has(framework)
+        ]
+        self.mark = 2 * len(self.sites) + 256
+
+
+class Client:
+    """A framework in a role, as the dealing of whole agents sees it.
+
+    ``index`` numbers the clients. ``simple``: it takes any agent that is worth an offer, and ``open``: also a guarded
+    one. ``got`` counts its offers of the run, ``refusals`` those that live; ``refused`` are the agents with some.
+    """
+
+    __slots__ = (
+        "framework",
+        "got",
+        "holder",
+        "index",
+        "listed",
+        "open",
+        "order",
+        "places",
+        "refusals",
+        "refused",
+        "role",
+        "simple",
+        "tally",
+    )
+
+    def __init__(self, framework: str, role: str, index: int) -> None:
+        self.framework = framework
+        self.role = role
+        self.holder = (framework, role)
+        self.index = index
+        self.simple = self.open = False
+        self.listed = False
+        self.got = 0
+        self.refusals = 0
+        self.refused = Places()
+        self.places = Places()
+        self.tally = Tally()
+        self.order: Order | None = None
+
+
+class Dealer:
+    """Gives whole agents out: each to the first client in order that wants it, roles first, then frameworks in a role.
+
+    Plain agents that need no second thought are dealt with here, with all that follows from an offer: what is free,
+    both orders, the sums of the role. What is not plain takes the long way, which the wrapper knows. The hooks are
+    `_face` (the vector of an amount), `_passes` (whether a client takes the agent, on second thought), `_late` (an
+    order that has not seen the last totals), `_sum` (what is free when an amount is free besides), `_crowded` and
+    `_outdated` (the client has many places, many refusals), `_passed` (a client was offered an agent that it refused),
+    `_meet` (what two amounts both contain).
+    """
+
+    def __init__(self) -> None:
+        self.owner: Any = None  # what the vectors of amounts carry
+        self.nothing: Any = None
+        self.roles: Any = None
+        self.version = 0  # of the totals
+        self.listed = 0  # clients that are asked, by index
+        self.picky = 0  # how many of all clients are not simple
+        self.fresh: list[Client] = []  # those that got something since it was emptied
+        self.clients: list[Any] = []  # by index, None where one is gone
+        # Counted since the start: agents looked at, clients asked or passed over, words of refusals read.
+        self.visited = self.tested = self.words = 0
+
+    # -- hooks of the wrapper
+
+    def _face(self, amount: Any) -> Vector:
+        raise NotImplementedError
+
+    def _passes(self, client: Client, site: Any) -> bool:
+        raise NotImplementedError
+
+    def _late(self, order: Any) -> None:
+        raise NotImplementedError
+
+    def _sum(self, site: Any, amount: Any) -> Any:
+        raise NotImplementedError
+
+    def _crowded(self, client: Client) -> None:
+        raise NotImplementedError
+
+    def _outdated(self, client: Client) -> None:
+        raise NotImplementedError
+
+    def _passed(self, client: Client, site: Any) -> None:
+        raise NotImplementedError
+
+    def _meet(self, floor: Any, what: Any) -> Any:
+        raise NotImplementedError
+
+    # -- clients
+
+    def set_listed(self, client: Client, listed: bool) -> None:
+        """Whether the client is asked; O(1)."""
+        client.listed = listed
+        self.listed = self.listed & ~(1 << client.index) | listed << client.index
+
+    # -- what is given and comes back
+
+    def deal(
+        self,
+        sites: Sequence[Any],
+        start: int,
+        clients: list[Any],
+        where: list[Any],
+        amounts: list[Any],
+    ) -> int:
+        """Offer the agents from ``start`` on; where it stopped: the end, or an agent that takes the long way.
+
+        Appends to the three lists whom it offered what of which agent. O(agents x clients) at worst.
+        """
+        for i in range(start, len(sites)):
+            site = sites[i]
+            free = site.free
+            if free is self.nothing:
+                continue
+            face = free.memo
+            if face is None or face.owner is not self.owner:
+                face = self._face(free)
+            if site.odd or not face.plain:
+                return i
+            self.visited += 1
+            client = self._choose(site, free, face)
+            if client is None:
+                continue
+            if not self._has_room(client, face):
+                return i
+            self._give(client, site, free, face)
+            clients.append(client)
+            where.append(site)
+            amounts.append(free)
+        return len(sites)
+
+    def _choose(self, site: Any, free: Any, face: Vector) -> Client | None:
+        """The first client in order that takes the agent."""
+        worth = face.worth
+        if not worth and not self.picky:
+            return None
+        bits = site._bits
+        settled = bool(bits) and (site.floor is free or free <= site.floor)
+        if settled:
+            left = self.listed & ~bits
+            count = left.bit_count()
+            self.words += (len(self.clients) + 63) // 64
+            if count * count < 4 * self.listed.bit_count():
+                return self._least(site, left, worth)
+        if self.roles._stale:
+            self.roles._rebuild()
+        for block in self.roles._blocks:
+            for _, _, role in block:
+                order = self.roles._things[self.roles._rows[role]]
+                if order is None:
+                    continue
+                if order._seen != self.version:
+                    self._late(order)
+                if order._stale:
+                    order._rebuild()
+                for below in order._blocks:
+                    for _, _, framework in below:
+                        client: Client = order._things[order._rows[framework]]
+                        self.tested += 1
+                        if bits >> client.index & 1:
+                            if settled:
+                                continue
+                        elif client.simple and not worth:
+                            continue
+                        elif client.simple and (client.open or not site.guarded):
+                            return client
+                        if self._passes(client, site):
+                            return client
+        return None
+
+    def _least(self, site: Any, left: int, worth: bool) -> Client | None:
+        """The same where few clients are left: the least of their keys, and the next where that one does not pass."""
+        if left and self.roles._stale:
+            self.roles._rebuild()
+        keyed = []
+        while left:
+            client: Client = self.clients[(left & -left).bit_length() - 1]
+            left &= left - 1
+            self.tested += 1
+            if client.simple and not worth:
+                continue
+            order: Any = client.order
+            if order._seen != self.version:
+                self._late(order)
+            if order._stale:
+                order._rebuild()
+            keyed.append((*self.roles._key(client.role), *order._key(client.framework), client))
+        for *_, client in sorted(keyed, key=lambda entry: entry[:-1]):
+            takes = client.simple and (client.open or not site.guarded)
+            if takes or self._passes(client, site):
+                return client
+        return None
+
+    def _has_room(self, client: Client, face: Vector) -> bool:
+        """Whether neither sum would pass the limit of 2**53."""
+        order = client.order
+        assert order is not None
+        rows = (
+            order._held[order._rows[client.framework]],
+            self.roles._held[self.roles._rows[client.role]],
+        )
+        return all(held[j] + q <= LIMIT for held in rows for j, q in enumerate(face.amounts))
+
+    def _give(self, client: Client, site: Any, amount: Any, face: Vector) -> None:
+        """It is offered all that is free there."""
+        if site._bits >> client.index & 1:
+            self._passed(client, site)
+        there = site.offered.get(client.holder)
+        site.offered[client.holder] = amount if there is None else there + amount
+        site.free = self.nothing
+        places = client.places
+        places.sites.append(site)
+        if len(places.sites) > places.mark:
+            self._crowded(client)
+        client.order._charge(client.framework, face, 1, 1)  # type: ignore[union-attr]
+        self.roles._charge(client.role, face, 1, 1)
+        client.tally.add(face, 1)
+        if not client.got:
+            self.fresh.append(client)
+        client.got += 1
+
+    def take_back(self, client: Client, site: Any, amount: Any, held: bool) -> bool:
+        """What was offered (or is held) there comes back; False, and nothing done, where it takes the long way."""
+        if self.roles is None or self.roles._apart or client.order is None or not site.even:
+            return False
+        face = amount.memo
+        if face is None or face.owner is not self.owner:
+            face = self._face(amount)
+        if not face.plain:
+            return False
+        where = site.held if held else site.offered
+        there = where.get(client.holder)
+        if there is None or not (there is amount or there == amount):
+            return False
+        site.free = amount if site.free is self.nothing else self._sum(site, amount)
+        del where[client.holder]
+        site.growth += 1
+        client.order._charge(client.framework, face, -1, 0)
+        self.roles._charge(client.role, face, -1, 0)
+        client.tally.add(face, -1)
+        return True
+
+    def refuse(self, client: Client, site: Any, what: Any, bucket: int, ending: list[Any]) -> None:
+        """The client refuses so much of the agent; the bucket's list of agents gets one more; O(1)."""
+        floor = site.floor
+        floor = what if floor is None or floor is what else self._meet(floor, what)
+        site.refuse(client.index, bucket, what, floor)
+        client.refusals += 1
+        client.refused.sites.append(site)
+        if len(client.refused.sites) > client.refused.mark:
+            self._outdated(client)
+        ending.append(site)
+
+    def decline(
+        self,
+        clients: list[Any],
+        sites: list[Any],
+        amounts: list[Any],
+        which: Sequence[int],
+        start: int,
+        bucket: int,
+        ending: list[Any] | None,
+    ) -> int:
+        """Those of the offers, in columns, come back, from the ``start``-th on, and are refused (None: they are not).
+
+        Where it stopped: the end, or one that takes the long way; O(offers).
+        """
+        for i in range(start, len(which)):
+            n = which[i]
+            if not self.take_back(clients[n], sites[n], amounts[n], False):
+                return i
+            if ending is not None:
+                self.refuse(clients[n], sites[n], amounts[n], bucket, ending)
+        return len(which)
+
+
+class Offer:
+    """So much of one agent, for one framework in one role, until it is answered.
+
+    ``tasks`` are the requested shapes it was cut for, with their numbers. ``expires`` is when it ends unanswered, None
+    for never. Offers that were made together, for tasks that start together, have the id of the first as ``group``:
+    declining one declines all of them, and where one ends unanswered all do.
+    """
+
+    __slots__ = ("agent", "expires", "framework", "group", "id", "resources", "role", "tasks")
+
+    def __init__(
+        self,
+        id: int,
+        framework: str,
+        role: str,
+        agent: str,
+        resources: Any,
+        tasks: tuple[Any, ...] = (),
+        group: int | None = None,
+        expires: float | None = None,
+    ) -> None:
+        self.id = id
+        self.framework = framework
+        self.role = role
+        self.agent = agent
+        self.resources = resources
+        self.tasks = tasks
+        self.group = group
+        self.expires = expires
+
+    @property
+    def max_duration(self) -> float | None:
+        """Seconds that a task on it may run at most, None for no bound; O(objects)."""
+        return self.resources.longest  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return (
+            f"Offer(id={self.id}, framework={self.framework!r}, role={self.role!r}, agent={self.agent!r}, "
+            f"resources={str(self.resources)!r})"
+        )
+
+
+def records(
+    start: int, clients: list[Any], sites: list[Any], amounts: list[Any], expires: float | None
+) -> list[Offer]:
+    """The offers of what was dealt, numbered from ``start`` on; O(offers)."""
+    return [
+        Offer(start + i, client.framework, client.role, site.name, amount, (), None, expires)
+        for i, (client, site, amount) in enumerate(zip(clients, sites, amounts, strict=True))
+    ]
+
+
+def shuffle(items: list[Any], state: int) -> int:
+    """Shuffle in place (Fisher-Yates from the end) with SplitMix64 from that state on; the state after it; O(n)."""
+    for i in range(len(items) - 1, 0, -1):
+        state = (state + 0x9E3779B97F4A7C15) & _MASK
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        j = ((z ^ (z >> 31)) * (i + 1)) >> 64
+        items[i], items[j] = items[j], items[i]
+    return state
 
 
 def fill(

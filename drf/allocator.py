@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 from drf.advice import advise
 from drf.affinity import Affinity
 from drf.constraints import OfferConstraints
+from drf.dealing import Dealt
 from drf.errors import (
     DRFError,
     InputError,
@@ -33,7 +34,7 @@ from drf.offers import Decisions, Offer, OfferBook
 from drf.plugins import AllocatorPlugin, Grant, Policy, Scorer, Unavailability, registered
 from drf.reclaim import BudgetLike, Demand, Plan, check_grace, make_plan, read_budget
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
-from drf.short import longest, read_short, untagged
+from drf.short import read_short, untagged
 from drf.snapshot import moment, opened, sealed
 from drf.starvation import Starving
 from drf.takeback import Takebacks
@@ -466,7 +467,7 @@ class Allocator:
         if tasks is not None and used is not None:
             raise InvalidOption("used and tasks are two ways to say the same; give one of them")
         where = (grant.framework, grant.role, grant.agent)
-        bound = longest(grant.resources)
+        bound = grant.resources.longest
         if bound is not None and tasks is None:
             raise InvalidOption(
                 f"offer {number} is for tasks of at most {bound:g} s; name them, with durations, in tasks="
@@ -523,7 +524,7 @@ class Allocator:
             raise Overcommit(
                 f"{refused} is more than offer {number} holds: {grant.resources}; refuse at most that"
             )
-        others = [(n, made) for n, made in self._book.together(number) if n != number]
+        others = [(n, made) for n, made in self._book.together(number, grant) if n != number]
         if others and refuse is not None:
             raise InvalidOption(
                 f"offer {number} was made together with {len(others)} more, which are refused whole; leave refuse out"
@@ -535,6 +536,32 @@ class Allocator:
             if refuse is not None:
                 self._plugin.recover_resources(*who, made.resources - part)
             self._book.close(each)
+
+    @_verb
+    def decline_many(
+        self, offers: Iterable[Offer | int], *, refuse_seconds: float | None = None
+    ) -> None:
+        """Return all these offers, in their order, each refused as `decline` has it; O(offers).
+
+        The offers of a run, given as they are (``decisions.offers``), cost least. All of them or none: raises
+        StaleOffer, also for one that is named twice, InvalidOption.
+        """
+        refusal = self._refusal(refuse_seconds, None)
+        for block, which in self._book.parts(offers):
+            if isinstance(block.grants, Dealt) and type(self._plugin) is HierarchicalAllocator:
+                self._plugin.recover_dealt(block.grants, which, **refusal)
+            else:
+                for i in which:
+                    made = block.grants[i]
+                    self._plugin.recover_resources(
+                        made.framework,
+                        made.agent,
+                        made.role,
+                        block.grant(block.start + i).resources,
+                        unmet=made.tasks,
+                        **refusal,
+                    )
+            self._book.close_many(block, which)
 
     @_verb
     def convert_offer(self, offer: Offer | int, conversions: Conversions) -> Offer:

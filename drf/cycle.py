@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from drf._backend import Client
 from drf.claims import Claims
 from drf.company import Company
+from drf.dealing import Dealt
 from drf.explain import Obstacle
 from drf.filters import Refusals, is_allocatable, kinds
 from drf.frameworks import Framework
@@ -22,7 +24,7 @@ from drf.ranking import Ranking
 from drf.requests import Ask, Requests
 from drf.resources import Resources, Shape
 from drf.roles import NONE, Quantities, RoleTree, add_to, less
-from drf.short import longest, parts
+from drf.short import parts
 from drf.tags import Tag
 
 Together = list[tuple[Agent, Resources, int]]
@@ -55,6 +57,8 @@ class Cycle:
     ) -> None:
         self._ledger = ledger
         self._ranking = ranking
+        self._dealing = ranking.dealing
+        self._dealing.judge(self._takes, refusals.passed)
         self._roles = roles
         self._refusals = refusals
         self._requests = requests
@@ -74,17 +78,60 @@ class Cycle:
         self._in_vain: set[tuple[str, str, Shape]] = set()
 
     def whole(
-        self, first: Sequence[Agent], second: Sequence[Agent], budget: Budget | None
-    ) -> list[Grant]:
+        self, first: Sequence[Agent], second: list[Agent], budget: Budget | None
+    ) -> Sequence[Grant]:
         """Decide for each agent in turn, offering all that is free there; O(agents x frameworks) at worst."""
+        if budget is None:
+            return self._unbudgeted(second)
         grants: dict[tuple[str, str, str], Resources] = {}
         shown: dict[str, Resources] = {}  # agent -> shared objects that were offered in this cycle
-        if budget is not None and budget.guaranteed:
+        if budget.guaranteed:
             for agent in first:
                 self._guarantees(agent, budget, grants, shown)
         for agent in second:
             self._fair(agent, budget, grants, shown)
-        return [Grant(*key, part) for key, amount in grants.items() for part in parts(amount)]
+        return _parted(grants)
+
+    def _unbudgeted(self, agents: list[Agent]) -> Sequence[Grant]:
+        """Without quota the kernel deals out what is plain, up to the next agent that takes the long way."""
+        shown: dict[str, Resources] = {}
+        out: list[Grant] = []
+        at = 0
+        while at < len(agents):
+            if self._ranking.is_flat and not self._claims and not self._company:
+                dealt = Dealt()
+                columns = (dealt.clients, dealt.sites, dealt.amounts)
+                at = self._dealing.deal(agents, at, *columns)
+                if at == len(agents) and not out:
+                    return dealt
+                out.extend(dealt)
+            if at < len(agents):
+                grants: dict[tuple[str, str, str], Resources] = {}
+                self._fair(agents[at], None, grants, shown)
+                out.extend(_parted(grants))
+                at += 1
+        return out
+
+    def _takes(self, client: Client, agent: Agent) -> bool:
+        """Whether the client takes the plain agent whole, as `_fair` has it."""
+        framework = self._frameworks[client.framework]
+        if framework.excludes(client.role, agent):
+            return False
+        found = self._taken_by(framework, client.role, agent, agent.free)
+        return found is not None and self._passing(framework, client.role, agent, found) is not None
+
+    def note_terms(self, framework: Framework, role: str) -> None:
+        """Tell the kernel whether the framework takes any agent that is worth an offer in the role; O(1)."""
+        client = self._dealing.client(framework.name, role)
+        client.open = (framework.gpus or not self._filter_gpus) and (
+            framework.regions or self._region is None
+        )
+        self._dealing.set_simple(
+            client,
+            framework.constraints is None
+            and (framework.min_allocatable is None or role not in framework.min_allocatable)
+            and (self._mesos or self._requests.get(framework.name, role) is None),
+        )
 
     def shared(self, agents: Sequence[Agent], budget: Budget | None) -> list[Grant]:
         """Decide for each agent in turn, offering what requested tasks can use; O(agents x frameworks) at worst.
@@ -274,7 +321,7 @@ class Cycle:
         if not is_allocatable(offer, least) or not agent.serves(role):
             return None
         passing = self._refusals.passing(
-            framework.name, role, agent.name, offer, apart=not self._mesos
+            self._dealing.client(framework.name, role), agent, offer, apart=not self._mesos
         )
         if passing is None or (passing is not offer and not is_allocatable(passing, least)):
             return None
@@ -306,7 +353,9 @@ class Cycle:
 
     def _give(self, framework: str, role: str, agent: Agent, amount: Resources) -> None:
         """It is offered so much: in the ledger, the orders and the tree of roles."""
-        self._refusals.passed(framework, role, agent.name)
+        client = self._dealing.client(framework, role)
+        if agent.is_refused(client.index):
+            self._refusals.passed(client, agent)
         self._ledger.offer((framework, role), agent.name, amount)
         self._ranking.allocated(framework, role, agent.name, amount)
         self._roles.moved(agent.name, role, amount, 1, held=False)
@@ -379,7 +428,7 @@ class Cycle:
         if not is_allocatable(offer, self._least(framework, role)):
             return Obstacle("too small", f"{offer or 'nothing'} reaches no minimum offer")
         passing = self._refusals.passing(
-            framework.name, role, agent.name, offer, apart=not self._mesos
+            self._dealing.client(framework.name, role), agent, offer, apart=not self._mesos
         )
         if passing is None:
             return self._refused(framework, role, agent, offer)
@@ -391,8 +440,9 @@ class Cycle:
 
     def _refused(self, framework: Framework, role: str, agent: Agent, offer: Resources) -> Obstacle:
         """By which refusal the offer, or its first refused part, is kept from it."""
+        client = self._dealing.client(framework.name, role)
         for part in (offer, *kinds(offer)):
-            refusal = self._refusals.blocks(framework.name, role, agent.name, part)
+            refusal = self._refusals.blocks(client, agent, part)
             if refusal is not None:
                 return Obstacle("refused", str(refusal), refusal.deadline)
         raise AssertionError("a refusal kept the offer away, and is gone")
@@ -409,6 +459,7 @@ class Cycle:
         asks = list(queue.unmet(0)) if queue is not None else []
         if not asks:
             return Obstacle("request", "it waits for no task")
+        client = self._dealing.client(framework.name, role)
         refused = None
         limited = False
         gang: Ask | None = None
@@ -430,7 +481,7 @@ class Cycle:
             ):
                 limited = True
                 continue
-            refusal = self._refusals.blocks(framework.name, role, agent.name, amount)
+            refusal = self._refusals.blocks(client, agent, amount)
             if refusal is None:
                 return None
             refused = refused or refusal
@@ -461,7 +512,7 @@ class Cycle:
                 self._give_together(role, framework, ask, amount, budget, lacking)
                 continue
             self._give_tasks(role, framework, ask, agent, amount, 1, budget, lacking)
-            key = (role, framework, longest(amount))
+            key = (role, framework, amount.longest)
             total, tasks = cut.get(key, (None, {}))
             tasks[ask.shape] = tasks.get(ask.shape, 0) + 1
             cut[key] = (amount if total is None else total + amount, tasks)
@@ -528,6 +579,7 @@ class Cycle:
         agents: Sequence[Agent],
     ) -> Together | None:
         """Where all its tasks find room at once, None if they do not; changes nothing; O(agents + tasks)."""
+        client = self._dealing.client(framework.name, role)
         shape, count = ask.shape, ask.unmet
         found: Together = []
         for agent in agents:
@@ -537,7 +589,7 @@ class Cycle:
                 continue
             room = self._claims.room(agent.free, framework.name, role, agent.name)
             for amount, fits in framework.carve_many(role, room, shape, count):
-                if self._refusals.blocks(framework.name, role, agent.name, amount) is None:
+                if self._refusals.blocks(client, agent, amount) is None:
                     found.append((agent, amount, fits))
                     count -= fits
         if count or (
@@ -608,6 +660,7 @@ class Cycle:
         refused = False
         if seen < queue.seq:
             framework = self._frameworks[name]
+            client = self._dealing.client(name, role)
             if self.is_willing(framework, role, agent):
                 for ask in queue.unmet(seen):
                     amount = self._carved(framework, role, agent, ask.shape)
@@ -622,9 +675,9 @@ class Cycle:
                         budget, name, role, agent, amount, lacking
                     ):
                         continue
-                    had = cut.get((role, name, longest(amount)))
+                    had = cut.get((role, name, amount.longest))
                     offer = amount if had is None else had[0] + amount
-                    if not self._refusals.blocks(name, role, agent.name, offer):
+                    if not self._refusals.blocks(client, agent, offer):
                         return ask, amount
                     refused = True
         if refused:
@@ -680,6 +733,10 @@ class Cycle:
     def tell_waiting(self, framework: str, role: str) -> None:
         """Pass on to the orders since when the framework waits; O(shapes + frameworks of the role)."""
         self._ranking.waiting(framework, role, self._requests.oldest(framework, role))
+
+
+def _parted(grants: dict[tuple[str, str, str], Resources]) -> list[Grant]:
+    return [Grant(*key, part) for key, amount in grants.items() for part in parts(amount)]
 
 
 def _counted(kept: Resources | None) -> Quantities:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from drf._backend import Client, Dealer
+from drf.errors import InputError
+from drf.ledger import Agent
 from drf.resources import Resources, ResourceSpace
-from drf.snapshot import moment, packed, unpacked
+from drf.snapshot import packed, unpacked
 from drf.tags import Tag
 
 FREED = "freed"
@@ -16,31 +19,19 @@ Event = Resources | str
 """What ends a refusal beside time: `FREED`, or that more than an amount may be offered."""
 
 
-class Refusal:
+class Refusal(NamedTuple):
     """A framework in a role does not want an offer that this amount contains, from this agent, until the deadline.
 
     ``until`` is an event that ends it before: `FREED`, or an amount. With an amount the refusal is of any offer that
     does not hold as much of each name of it, and more of one.
     """
 
-    __slots__ = ("agent", "amount", "deadline", "framework", "live", "role", "until")
-
-    def __init__(
-        self,
-        framework: str,
-        role: str,
-        agent: str,
-        amount: Resources,
-        deadline: float,
-        until: Event | None = None,
-    ) -> None:
-        self.framework = framework
-        self.role = role
-        self.agent = agent
-        self.amount = amount
-        self.deadline = deadline
-        self.until = until
-        self.live = True
+    framework: str
+    role: str
+    agent: str
+    amount: Resources
+    deadline: float
+    until: Event | None = None
 
     def blocks(self, offer: Resources) -> bool:
         """Whether it keeps such an offer away; O(names)."""
@@ -55,131 +46,188 @@ class Refusal:
         return f"it refused {self.amount} there{end}"
 
 
+class Awaiting(NamedTuple):
+    """What is kept of a refusal that ends with an event; of another its amount alone is."""
+
+    amount: Resources
+    until: Event
+
+
+class Bucket:
+    """Refusals that end together: the moment, and the agents on which they are (or were)."""
+
+    __slots__ = ("deadline", "number", "sites")
+
+    def __init__(self, number: int, deadline: float) -> None:
+        self.number = number
+        self.deadline = deadline
+        self.sites: list[Agent] = []
+
+
 class Refusals:
-    """All live refusals, by framework and role, then agent."""
+    """All live refusals. They are kept at their agents, by client; those with one deadline end together."""
 
-    def __init__(self) -> None:
-        self._by: dict[tuple[str, str], dict[str, list[Refusal]]] = {}
-        self._awaiting: dict[
-            str, list[Refusal]
-        ] = {}  # agent -> those that end with something there
+    def __init__(self, dealing: Dealer, agents: Mapping[str, Agent]) -> None:
+        self._dealing = dealing
+        self._agents = agents
+        self._buckets: dict[int, Bucket] = {}
+        self._made = 0
+        self._awaiting: dict[Agent, None] = {}  # where one may end with something there
 
-    def add(self, refusal: Refusal) -> None:
-        """O(1)."""
-        where = self._by.setdefault((refusal.framework, refusal.role), {})
-        where.setdefault(refusal.agent, []).append(refusal)
-        if refusal.until == FREED:
-            there = [r for r in self._awaiting.get(refusal.agent, ()) if r.live]
-            self._awaiting[refusal.agent] = [*there, refusal]
+    def bucket(self, deadline: float) -> Bucket:
+        """A new bucket, for `add`; O(1)."""
+        self._made += 1
+        made = self._buckets[self._made] = Bucket(self._made, deadline)
+        return made
 
-    def blocks(self, framework: str, role: str, agent: str, offer: Resources) -> Refusal | None:
+    def add(
+        self,
+        client: Client,
+        agent: Agent,
+        amount: Resources,
+        bucket: Bucket,
+        until: Event | None = None,
+    ) -> None:
+        """One more, which ends with its bucket; O(names)."""
+        if until is None:
+            self._dealing.refuse(client, agent, amount, bucket.number, bucket.sites)
+            return
+        awaiting = Awaiting(amount, until)
+        agent.refuse(client.index, bucket.number, awaiting, self._dealing.nothing)
+        client.refusals += 1
+        client.refused.sites.append(agent)
+        bucket.sites.append(agent)
+        if until == FREED:
+            self._awaiting[agent] = None
+
+    def of(self, client: Client, agent: Agent) -> list[Refusal]:
+        """Those of the client there; O(refusals there)."""
+        if not agent.is_refused(client.index):
+            return []
+        return [self._record(agent, *entry) for entry in agent.refusals(client.index)]
+
+    def blocks(self, client: Client, agent: Agent, offer: Resources) -> Refusal | None:
         """A live refusal whose amount contains the whole offer, or None; O(refusals there).
 
         An offer with more of anything than was refused passes, in full.
         """
-        by_agent = self._by.get((framework, role))
-        if by_agent:
-            for refusal in by_agent.get(agent, ()):
-                if refusal.blocks(offer):
-                    return refusal
-        return None
+        return next((refusal for refusal in self.of(client, agent) if refusal.blocks(offer)), None)
 
     def passing(
-        self, framework: str, role: str, agent: str, offer: Resources, *, apart: bool
+        self, client: Client, agent: Agent, offer: Resources, *, apart: bool
     ) -> Resources | None:
         """What of the offer is not refused, None for nothing; O(refusals there).
 
         ``apart``: its regular and its revocable part are looked at each by itself.
         """
-        if not self._by.get((framework, role), {}).get(agent):
+        refusals = self.of(client, agent)
+        if not refusals:
             return offer
         if not apart or offer.is_plain:
-            return None if self.blocks(framework, role, agent, offer) else offer
-        by_agent = self._by[framework, role][agent]
-        if any(isinstance(r.until, Resources) and r.blocks(offer) for r in by_agent):
+            return None if any(refusal.blocks(offer) for refusal in refusals) else offer
+        if any(isinstance(r.until, Resources) and r.blocks(offer) for r in refusals):
             return None
-        amounts = [r for r in by_agent if not isinstance(r.until, Resources)]
+        amounts = [r for r in refusals if not isinstance(r.until, Resources)]
         passing = [p for p in kinds(offer) if not any(r.blocks(p) for r in amounts)]
         return sum(passing[1:], passing[0]) if passing else None
 
-    def passed(self, framework: str, role: str, agent: str) -> None:
-        """The framework was offered the agent: what it waited for there has come; O(refusals there)."""
-        by_agent = self._by.get((framework, role))
-        if by_agent:
-            for refusal in [r for r in by_agent.get(agent, ()) if r.until is not None]:
-                self.end(refusal)
+    def passed(self, client: Client, agent: Agent) -> None:
+        """The client was offered the agent: what it waited for there has come; O(refusals there)."""
+        for _, _, what in agent.refusals(client.index):
+            if isinstance(what, Awaiting):
+                self._forget(agent.end(client.index, -1, what))
 
-    def freed(self, agent: str) -> bool:
-        """Something on the agent has ended: those that waited for this end, True if any did; O(of them)."""
-        ended = [self.end(refusal) for refusal in self._awaiting.pop(agent, ())]
+    def freed(self, agent: Agent) -> bool:
+        """Something on the agent has ended: those that waited for this end, True if any did; O(refusals there)."""
+        if agent not in self._awaiting:
+            return False
+        del self._awaiting[agent]
+        ended = [
+            self._forget(agent.end(index, bucket, what))
+            for index, bucket, what in agent.refusals()
+            if isinstance(what, Awaiting) and what.until == FREED
+        ]
         return any(ended)
 
-    def end(self, refusal: Refusal) -> bool:
-        """Drop one, False if it was dropped before; O(refusals there)."""
-        if not refusal.live:
-            return False
-        refusal.live = False
-        key = (refusal.framework, refusal.role)
-        by_agent = self._by[key]
-        left = [r for r in by_agent[refusal.agent] if r.live]
-        if left:
-            by_agent[refusal.agent] = left
-        else:
-            del by_agent[refusal.agent]
-            if not by_agent:
-                del self._by[key]
-        return True
+    def end(self, bucket: Bucket) -> list[Agent]:
+        """The moment of the bucket has come: the agents on which a refusal ended; O(refusals of these agents)."""
+        del self._buckets[bucket.number]
+        sites = dict.fromkeys(bucket.sites)
+        return [agent for agent in sites if self._forget(agent.end(-1, bucket.number))]
 
-    def clear(self, framework: str, role: str) -> list[str]:
-        """Drop all of a framework in a role, and name their agents; O(refusals)."""
-        by_agent = self._by.pop((framework, role), {})
-        for refusals in by_agent.values():
-            for refusal in refusals:
-                refusal.live = False
-        return list(by_agent)
+    def clear(self, client: Client) -> list[Agent]:
+        """Drop all of a client: the agents on which there were any; O(refusals)."""
+        if not client.refusals:
+            return []
+        sites = dict.fromkeys(client.refused.sites)
+        ended = [agent for agent in sites if self._forget(agent.end(client.index, -1))]
+        client.refused.sites = []
+        return ended
 
-    def clear_framework(self, framework: str) -> None:
-        """Drop all of a framework, also those of roles that it has left; O(frameworks)."""
-        for key in [key for key in self._by if key[0] == framework]:
-            self.clear(*key)
-
-    def clear_agent(self, agent: str) -> None:
-        """Drop all that concern the agent; O(frameworks)."""
+    def clear_agent(self, agent: Agent) -> None:
+        """Drop all that concern the agent; O(refusals there)."""
         self._awaiting.pop(agent, None)
-        for key in list(self._by):
-            for refusal in self._by[key].pop(agent, ()):
-                refusal.live = False
-            if not self._by[key]:
-                del self._by[key]
+        self._forget(agent.end(-1, -1))
 
-    def state(self) -> list[Any]:
-        """Their part of a snapshot, in their order; O(refusals)."""
-        return [
-            [r.framework, r.role, r.agent, packed(r.amount), r.deadline, _packed_event(r.until)]
-            for r in self
-        ]
+    def _forget(self, clients: Sequence[int]) -> bool:
+        """One refusal less for each of the clients, False if there is none."""
+        for index in clients:
+            self._dealing.clients[index].refusals -= 1
+        return bool(clients)
 
-    def load(self, state: list[Any], space: ResourceSpace) -> None:
-        """Take that part back; O(refusals)."""
-        for framework, role, agent, refused, deadline, event in state:
-            end = moment(deadline, "a refusal's deadline")
-            until = event if event is None or event == FREED else unpacked(event, space)
-            self.add(Refusal(framework, role, agent, unpacked(refused, space), end, until))
+    def _record(self, agent: Agent, index: int, bucket: int, what: Resources | Awaiting) -> Refusal:
+        client = self._dealing.clients[index]
+        amount, until = what if isinstance(what, Awaiting) else (what, None)
+        deadline = self._buckets[bucket].deadline
+        return Refusal(client.framework, client.role, agent.name, amount, deadline, until)
 
-    def by_role(self) -> dict[str, int]:
-        """How many are live, by role; O(refusals)."""
-        out: dict[str, int] = {}
-        for refusal in self:
-            out[refusal.role] = out.get(refusal.role, 0) + 1
+    def _entries(self) -> Iterator[tuple[Agent, tuple[int, int, Any]]]:
+        for agent in self._agents.values():
+            for entry in agent.refusals():
+                yield agent, entry
+
+    def numbered(self) -> dict[int, list[int]]:
+        """The places of its refusals in `state`, by number of their bucket; O(refusals)."""
+        out: dict[int, list[int]] = {}
+        for place, (_, (_, bucket, _)) in enumerate(self._entries()):
+            out.setdefault(bucket, []).append(place)
         return out
 
+    def state(self) -> list[Any]:
+        """Their part of a snapshot, by agent; O(refusals)."""
+        return [
+            [r.framework, r.role, r.agent, packed(r.amount), _packed_event(r.until)] for r in self
+        ]
+
+    def load(
+        self,
+        state: list[Any],
+        buckets: Mapping[int, Bucket],
+        client: Callable[[str, str], Client],
+        space: ResourceSpace,
+    ) -> None:
+        """Take that part back, each with its bucket by its place; O(refusals). Raises InputError."""
+        for place, (framework, role, agent, refused, event) in enumerate(state):
+            until = event if event is None or event == FREED else unpacked(event, space)
+            if place not in buckets or agent not in self._agents:
+                raise InputError(f"a refusal of {framework!r} on {agent!r} has no end, or no agent")
+            amount = unpacked(refused, space)
+            self.add(client(framework, role), self._agents[agent], amount, buckets[place], until)
+
+    def by_role(self) -> dict[str, int]:
+        """How many are live, by role; O(clients)."""
+        out: dict[str, int] = {}
+        for client in self._dealing.clients:
+            if client is not None and client.refusals:
+                out[client.role] = out.get(client.role, 0) + client.refusals
+        return dict(sorted(out.items()))
+
     def __iter__(self) -> Iterator[Refusal]:
-        for by_agent in self._by.values():
-            for refusals in by_agent.values():
-                yield from refusals
+        for agent, entry in self._entries():
+            yield self._record(agent, *entry)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return sum(client.refusals for client in self._dealing.clients if client is not None)
 
 
 def _packed_event(until: Event | None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from drf.constraints import OfferConstraints
 from drf.ledger import Agent
 from drf.resources import Resources, ResourceSpace, Shape
-from drf.short import lasting, longest, parts
+from drf.short import lasting, parts
 from drf.snapshot import packed, unpacked
 from drf.tags import Tag
 
@@ -116,7 +116,7 @@ class Framework:
         if room.is_plain:
             return shape.resources if shape.resources <= room else None
         for part in parts(room)[::-1]:
-            bound = longest(part)
+            bound = part.longest
             if bound is None or (shape.duration is not None and shape.duration <= bound):
                 got = self._carve(role, part, shape.resources, bound)
                 if got is not None:
@@ -141,7 +141,7 @@ class Framework:
             if got is None:
                 break
             room = room - got
-            bound = longest(got)
+            bound = got.longest
             amount, count = out.get(bound, (Resources(space=room.space), 0))
             out[bound] = (amount + got, count + 1)
         return list(out.values())

@@ -7,18 +7,22 @@ verbs came before it. Time arrives through `advance`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from drf import audit
+from drf._backend import shuffle
 from drf._random import SplitMix64
 from drf.affinity import Affinity
+from drf.amounts import Amounts
 from drf.backoff import Backoff
 from drf.claims import Claims
 from drf.company import Company
 from drf.constraints import OfferConstraints
 from drf.cycle import Cycle
+from drf.dealing import Dealing, Dealt
 from drf.entitlement import CHUNKS, Pool, Want, equal_part, fill, reachable, want
 from drf.errors import (
     ClockError,
@@ -31,7 +35,7 @@ from drf.errors import (
     UnknownName,
 )
 from drf.explain import Ahead, Entitlement, Obstacle, Standing, Why
-from drf.filters import Event, Refusal, Refusals
+from drf.filters import Bucket, Event, Refusals, is_allocatable
 from drf.frameworks import CAPABILITIES, DEFAULT, Framework
 from drf.gangs import Gang, Gangs
 from drf.ledger import Agent, Ledger
@@ -39,6 +43,7 @@ from drf.maintenance import Maintenance
 from drf.plugins import (
     AgentView,
     Conversions,
+    Grant,
     Minimums,
     Outcome,
     Policy,
@@ -205,12 +210,18 @@ class HierarchicalAllocator:
         self._tree_quota = quota == "tree"
         self._lenient = like == "mesos"
         self._random = SplitMix64(seed)
-        self._ledger = Ledger()
-        self._roles = RoleTree()
+        self._ledger = Ledger(Amounts(self.space))
+        minimum = self.options["min_allocatable"]
+        self._dealing = Dealing(self._ledger, lambda amount: is_allocatable(amount, minimum))
+        self._roles = self._dealing.tree
         self._ranking = Ranking(
-            self.policy, self.space, self._random.spawn(1).next(), self.options["exclude"]
+            self.policy,
+            self.space,
+            self._random.spawn(1).next(),
+            self.options["exclude"],
+            dealing=self._dealing,
         )
-        self._refusals = Refusals()
+        self._refusals = Refusals(self._dealing, self._ledger.agents)
         self._passes = Passes()
         if like != "mesos":
             self._roles.on_idle = self._ranking.idle
@@ -231,7 +242,7 @@ class HierarchicalAllocator:
             self._frameworks,
             self._company,
             self._claims,
-            minimum=self.options["min_allocatable"],
+            minimum=minimum,
             filter_gpus=filter_gpus,
             region=master_region,
             arrange=sorted_items if shrink_order == "sorted" else self._shuffled_items,
@@ -284,8 +295,8 @@ class HierarchicalAllocator:
         record.hostname = hostname if hostname is not None else agent
         record.describe(attributes)
         if capabilities is not None:
-            record.capabilities = frozenset(capabilities)
-        record.region, record.zone = region, zone
+            record.serve(capabilities)
+        record.locate(region, zone)
         record.unavailability = unavailability
         self._set_total(new)
         self._roles.track_reservations(agent, total)
@@ -318,12 +329,12 @@ class HierarchicalAllocator:
             map(repr, record.attributes)
         ):
             record.describe(attributes)
-            self._refusals.clear_agent(agent)
+            self._refusals.clear_agent(record)
             self._maintenance.forget_refusals(agent=agent)
             self._ledger.grow(record)
             self._trigger(agent)
         if capabilities is not None and frozenset(capabilities) != record.capabilities:
-            record.capabilities = frozenset(capabilities)
+            record.serve(capabilities)
             self._ledger.grow(record)
             self._trigger(agent)
 
@@ -354,7 +365,7 @@ class HierarchicalAllocator:
                 self._untrack(framework, role)
         self._roles.untrack_reservations(agent, gone.total)
         self._set_total(self._bounded({}, gone.total.quantities()))
-        self._refusals.clear_agent(agent)
+        self._refusals.clear_agent(gone)
         self._maintenance.forget_refusals(agent=agent)
         self._claims.drop(agent=agent)
         self._candidates.pop(agent, None)
@@ -366,11 +377,13 @@ class HierarchicalAllocator:
         record = self._ledger[agent]
         if not record.active:
             record.active = True
+            self._ledger.inactive -= 1
             self._react(agent)
 
     def deactivate_agent(self, agent: str) -> None:
         """Offer it no more; it still counts. Its inverse offers are dropped. Raises UnknownName."""
         record = self._ledger[agent]
+        self._ledger.inactive += record.active
         record.active = False
         if not self._lenient:
             record.asked.clear()
@@ -454,6 +467,7 @@ class HierarchicalAllocator:
         for role in roles:
             if role not in old_roles:
                 self._track(record, role)
+            self._cycle.note_terms(record, role)
         for role in old_roles:
             if role not in roles:
                 self._end_refusals(framework, role)
@@ -480,7 +494,7 @@ class HierarchicalAllocator:
             self._ledger.give_back((framework, role), agent, amount, held=held)
             self._unaccount(framework, role, agent, amount, held=held)
             if held:
-                self._refusals.freed(agent)
+                self._refusals.freed(self._ledger[agent])
             self._react(agent)
         del self._frameworks[framework]
         self._company.set(framework, None)
@@ -488,7 +502,8 @@ class HierarchicalAllocator:
             self._end_refusals(framework, role)
             self._requests.drop(framework, role)
             self._untrack(framework, role)
-        self._refusals.clear_framework(framework)
+        self._clear_refusals(framework)
+        self._dealing.drop(framework)
         self._drop_claims(framework=framework)
         self._maintenance.forget(framework)
         self._cycle.forget(framework)
@@ -510,7 +525,7 @@ class HierarchicalAllocator:
         self._drop_claims(framework=framework)
         for role in record.roles:
             self._end_refusals(framework, role)
-        self._refusals.clear_framework(framework)
+        self._clear_refusals(framework)
         self._maintenance.forget_refusals(framework=framework)
 
     def update_weights(self, weights: Mapping[str, float]) -> None:
@@ -590,6 +605,7 @@ class HierarchicalAllocator:
         self._same_units(shape.resources, f"request of framework {framework!r}")
         waited = self._waits(framework, role)
         more = self._requests.set(framework, role, shape, since, together=together)
+        self._cycle.note_terms(self._frameworks[framework], role)
         if more and not waited:
             self._passes.began(framework, role)
         if together and since:
@@ -624,14 +640,21 @@ class HierarchicalAllocator:
         seconds = self._refusal(refuse_seconds)
         if framework not in self._frameworks or agent not in self._ledger.agents:
             return
+        there = self._ledger.agents[agent]
+        client = self._dealing.client(framework, role)
         if resources:
             held = allocated or (
                 self._lenient and not self._was_offered(framework, role, agent, resources)
             )
-            self._ledger.give_back((framework, role), agent, resources, held=held)
-            self._unaccount(framework, role, agent, resources, held=held)
+            if held or not (
+                self._ranking.is_flat and self._dealing.take_back(client, there, resources, False)
+            ):
+                self._ledger.give_back((framework, role), agent, resources, held=held)
+                self._ranking.unallocated(framework, role, agent, resources)
+                self._roles.moved(agent, role, resources, -1, held=held)
+            self._untrack(framework, role)
             if held:
-                self._refusals.freed(agent)
+                self._refusals.freed(there)
             else:
                 self._answered(framework, role, agent)
             self._react(agent)
@@ -650,9 +673,59 @@ class HierarchicalAllocator:
             seconds = max(seconds, self._backoff.declined(framework, role, self._runs))
         if seconds and resources and (heard or self._lenient):
             seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
-            refusal = Refusal(framework, role, agent, resources, self._now + seconds, until)
-            self._refusals.add(refusal)
-            self._timers.set(refusal.deadline, refusal)
+            bucket = self._bucket(self._now + seconds)
+            self._refusals.add(client, there, resources, bucket, until)
+
+    def recover_dealt(
+        self, dealt: Dealt, which: Sequence[int], *, refuse_seconds: float | None = None
+    ) -> None:
+        """Those of the offers come back, in full, as `recover_resources` has it of one after the other; O(of them)."""
+        seconds = self._refusal(refuse_seconds)
+        columns = (dealt.clients, dealt.sites, dealt.amounts)
+        seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL) if seconds else 0.0
+        at = 0
+        if self._all_alike(dealt, which, seconds, refuse_seconds is not None):
+            bucket = self._bucket(self._now + seconds) if seconds else None
+            number, ending = (bucket.number, bucket.sites) if bucket else (0, None)
+            at = self._dealing.decline(*columns, which, 0, number, ending)
+            if refuse_seconds is not None:
+                declined = Counter(dealt.clients[i].framework for i in which[:at])
+                for framework, count in declined.items():
+                    self._passes.declined(framework, count)
+            for i in which[:at] if self._eager else ():
+                self._react(dealt.sites[i].name)
+        for i in which[at:]:
+            grant = dealt[i]
+            self.recover_resources(
+                grant.framework,
+                grant.agent,
+                grant.role,
+                grant.resources,
+                refuse_seconds=refuse_seconds,
+            )
+
+    def _all_alike(self, dealt: Dealt, which: Sequence[int], seconds: float, refused: bool) -> bool:
+        """Whether the kernel can take all of them back, and refuse them until the same moment."""
+        if not self._ranking.is_flat or self._claims:
+            return False
+        for client in {dealt.clients[i] for i in which}:
+            record = self._frameworks.get(client.framework)
+            if record is None or not record.active or client.role not in record.roles:
+                return False
+            if refused and self._backoff is not None:
+                least = self._backoff.declined(client.framework, client.role, self._runs)
+                if least > seconds:
+                    return False
+        return True
+
+    def _bucket(self, deadline: float) -> Bucket:
+        """With what ends then: that of the last refusal, if nothing else was set for that very moment since."""
+        last = self._timers.last(deadline)
+        if isinstance(last, Bucket):
+            return last
+        made = self._refusals.bucket(deadline)
+        self._timers.set(deadline, made)
+        return made
 
     def transition_offered_to_allocated(
         self, framework: str, agent: str, role: str, resources: Resources, *, served: Tasks = ()
@@ -868,9 +941,10 @@ class HierarchicalAllocator:
             elif isinstance(due[1], InverseEnd):
                 if due[1].agent in self._ledger.agents:
                     self._react(due[1].agent)
-            elif self._refusals.end(due[1]) and due[1].agent in self._ledger.agents:
-                self._ledger.grow(self._ledger.agents[due[1].agent])
-                self._react(due[1].agent)
+            else:
+                for agent in self._refusals.end(due[1]):
+                    self._ledger.grow(agent)
+                    self._react(agent.name)
 
     def next_deadline(self) -> float | None:
         """When `advance` and `run` should be called again at the latest, None for never; O(1)."""
@@ -902,13 +976,12 @@ class HierarchicalAllocator:
         return outcome
 
     def _decide(self) -> Outcome:
-        agents = self._ledger.agents
-        names: Iterable[str] = agents
+        candidates = self._ledger.by_name()
         if not (self._tick_due or self._all):
-            names = (name for name in self._candidates if name in agents)
-        candidates = [agents[name] for name in sorted(names)]
+            agents = self._ledger.agents
+            candidates = [agents[name] for name in sorted(self._candidates) if name in agents]
         self._runs += 1
-        usable = [agent for agent in candidates if self._is_usable(agent)]
+        usable = self._usable(candidates)
         budget = self._budget()
         self._arrange(usable)
         if self._whole:
@@ -919,9 +992,22 @@ class HierarchicalAllocator:
             grants = self._cycle.whole(first, usable, budget)
         else:
             grants = self._cycle.shared(usable, budget)
-        self._passes.ran(grants, self._now)
+        self._passes.ran(self._given(grants), self._now)
         inverse = self._maintenance.offers(candidates, self._frameworks, self._now)
         return Outcome(grants, inverse)
+
+    def _usable(self, agents: Sequence[Agent]) -> list[Agent]:
+        """Those that are offered at all."""
+        if self._whitelist is None and not self._ledger.inactive:
+            return list(agents)
+        return [agent for agent in agents if self._is_usable(agent)]
+
+    def _given(self, grants: Sequence[Grant]) -> Mapping[tuple[str, str], int]:
+        """How many offers each framework in a role got."""
+        counted: dict[tuple[str, str], int] = self._dealing.counted()
+        if isinstance(grants, Dealt):
+            return counted
+        return Counter(grant[:2] for grant in grants)
 
     # -- questions
 
@@ -1154,7 +1240,7 @@ class HierarchicalAllocator:
 
     def state(self) -> dict[str, Any]:
         """All that decisions depend on, but for options, policy and units, as plain JSON values; O(state)."""
-        number = {id(refusal): i for i, refusal in enumerate(self._refusals)}
+        number = self._refusals.numbered()
         return {
             "ledger": self._ledger.state(),
             "frameworks": [record.state() for record in self._frameworks.values()],
@@ -1173,7 +1259,7 @@ class HierarchicalAllocator:
             "quantities": pairs(self._quantities),
             "reported": pairs(self._reported),
             "whitelist": None if self._whitelist is None else sorted(self._whitelist),
-            "candidates": list(self._candidates),
+            "candidates": sorted(self._candidates),
             "all": self._all,
             "tick_due": self._tick_due,
             "paused": self._paused,
@@ -1199,7 +1285,6 @@ class HierarchicalAllocator:
         told, self._roles.on_idle = self._roles.on_idle, None  # the orders have it already
         self._derive_roles()
         self._roles.on_idle = told
-        self._refusals.load(state["refusals"], self.space)
         self._requests.load(state["requests"], self.space)
         self._company.load(state["company"])
         self._claims.load(state["claims"], self.space)
@@ -1208,9 +1293,13 @@ class HierarchicalAllocator:
             self._backoff.load(state["backoff"])
         self._maintenance.load(state["maintenance"])
         self._timers = Timers()
-        refusals = list(self._refusals)
+        buckets: dict[int, Bucket] = {}
         for deadline, item in state["timers"]:
-            self._timers.set(moment(deadline, "a deadline"), self._due(item, refusals, deadline))
+            moment(deadline, "a deadline")
+            self._timers.set(deadline, self._due(item, buckets, deadline))
+        self._refusals.load(state["refusals"], buckets, self._dealing.client, self.space)
+        for framework, role in self._ranking.tracked():
+            self._cycle.note_terms(self._frameworks[framework], role)
         self._quantities = read_units(state["quantities"])
         self._reported = read_units(state["reported"])
         listed = state["whitelist"]
@@ -1230,15 +1319,13 @@ class HierarchicalAllocator:
             self._roles.track_framework(framework, role)
         self._roles.track_agents(self._ledger.agents.values(), self._frameworks)
 
-    def _due(self, item: Any, refusals: Sequence[Refusal], deadline: float) -> Any:
-        """What the timer of a snapshot stands for; a refusal that was ended by hand is one that nobody knows."""
-        if item is None:
-            gone = Refusal("", "", "", Resources(space=self.space), deadline)
-            gone.live = False
-            return gone
+    def _due(self, item: Any, buckets: dict[int, Bucket], deadline: float) -> Any:
+        """What the timer of a snapshot stands for; notes the bucket of refusals by their places."""
         (kind, which), *more = item.items()
-        if kind == "refusal" and not more:
-            return refusals[whole(which, "a refusal")]
+        if kind == "refusals" and not more:
+            made = self._refusals.bucket(deadline)
+            buckets.update((whole(place, "a refusal"), made) for place in which)
+            return made
         if kind == "inverse" and not more:
             return InverseEnd(which)
         if kind == "event" and which in _EVENTS and not more:
@@ -1307,6 +1394,7 @@ class HierarchicalAllocator:
             self._passes.began(framework.name, role)
             self._ranking.track(framework.name, role, active=framework.listens(role))
             self._roles.track_framework(framework.name, role)
+            self._cycle.note_terms(framework, role)
 
     def _untrack(self, framework: str, role: str) -> None:
         """A role that the framework has left is forgotten when nothing is out in it any more."""
@@ -1440,7 +1528,7 @@ class HierarchicalAllocator:
 
     def _everywhere(self) -> list[Agent]:
         """All agents that are offered at all, in the order in which they are visited."""
-        agents = [a for _, a in sorted(self._ledger.agents.items()) if self._is_usable(a)]
+        agents = self._usable(self._ledger.by_name())
         if self._agent_order == "random":
             return agents  # one more shuffle would change the decisions of others
         self._arrange(agents)
@@ -1471,7 +1559,7 @@ class HierarchicalAllocator:
     def _arrange(self, agents: list[Agent]) -> None:
         """Put agents, given by name, in the order in which they are visited."""
         if self._agent_order == "random":
-            self._random.shuffle(agents)
+            self._random.state = shuffle(agents, self._random.state)
         elif self._agent_order == "pack":
             agents.sort(key=self._room)
         elif self._agent_order == "spread":
@@ -1530,8 +1618,13 @@ class HierarchicalAllocator:
     def _end_refusals(self, framework: str, role: str) -> None:
         if self._backoff is not None:
             self._backoff.forget(framework, role)
-        for agent in self._refusals.clear(framework, role):
-            self._ledger.grow(self._ledger.agents[agent])
+        for agent in self._refusals.clear(self._dealing.client(framework, role)):
+            self._ledger.grow(agent)
+
+    def _clear_refusals(self, framework: str) -> None:
+        """End all refusals of a framework, also those for roles that it has left."""
+        for client in self._dealing.known(framework):
+            self._refusals.clear(client)
 
     def _same_units(self, amount: Resources, what: str) -> None:
         if amount.space != self.space:
@@ -1554,7 +1647,7 @@ class HierarchicalAllocator:
         old = record.total
         self._ledger.set_total(record.name, total)
         if not total <= old:
-            self._refusals.freed(record.name)
+            self._refusals.freed(record)
         self._totals_changed(record.name, old, total)
 
     def _totals_changed(self, agent: str, old: Resources, new: Resources) -> None:
@@ -1567,10 +1660,10 @@ class HierarchicalAllocator:
         self._ranking.set_total(Resources.from_units(quantities, space=self.space))
 
 
-def _timed(item: Any, number: Mapping[int, int]) -> Any:
-    """What a timer stands for, in a snapshot; a refusal by its place among those that live, None for one that ended."""
-    if isinstance(item, Refusal):
-        return {"refusal": number[id(item)]} if item.live else None
+def _timed(item: Any, number: Mapping[int, Sequence[int]]) -> Any:
+    """What a timer stands for, in a snapshot; refusals by their places among those that live."""
+    if isinstance(item, Bucket):
+        return {"refusals": list(number.get(item.number, ()))}
     return {"inverse": item.agent} if isinstance(item, InverseEnd) else {"event": item}
 
 

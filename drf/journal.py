@@ -122,6 +122,21 @@ class JournaledAllocator(Allocator):
         self._write(json.dumps({"run": _decided(decisions)}))
         return decisions
 
+    def decline_many(
+        self, offers: Iterable[Offer | int], *, refuse_seconds: float | None = None
+    ) -> None:
+        """Decline all of them, and write down each."""
+        numbers = [self._book.get(offer)[0] for offer in offers]
+        firsts, all_of_them = [], set[int]()  # of those made together one stands for all
+        for number in numbers:
+            if number not in all_of_them:
+                firsts.append(number)
+                all_of_them.update(n for n, _ in self._book.together(*self._book.get(number)))
+        super().decline_many(numbers, refuse_seconds=refuse_seconds)
+        given = {} if refuse_seconds is None else {"with": {"refuse_seconds": refuse_seconds}}
+        for number in firsts:
+            self._write(json.dumps({"do": "decline", "args": [number], **given}))
+
 
 def _journaled(verb: str) -> Callable[..., Any]:
     plain = getattr(Allocator, verb)

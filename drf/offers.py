@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
+from drf._backend import Offer as Offer
+from drf.dealing import Dealt
 from drf.errors import InputError, InvalidOption, StaleOffer
 from drf.plugins import Grant, InverseOffer
 from drf.resources import Resources, ResourceSpace
-from drf.short import longest
 from drf.snapshot import moment, packed, packed_shape, unpacked, unpacked_shape, whole
-
-
-class Offer:
-    """So much of one agent, for one framework in one role, until it is answered.
-
-    ``tasks`` are the requested shapes it was cut for, with their numbers. ``expires`` is when it ends unanswered, None
-    for never. Offers that were made together, for tasks that start together, have the id of the first as ``group``:
-    declining one declines all of them, and where one ends unanswered all do.
-    """
-
-    __slots__ = ("agent", "expires", "framework", "group", "id", "resources", "role", "tasks")
-
-    def __init__(self, number: int, grant: Grant, expires: float | None = None) -> None:
-        self.id = number
-        self.framework, self.role, self.agent, self.resources, self.tasks, self.group = grant
-        self.expires = expires
-
-    @property
-    def max_duration(self) -> float | None:
-        """Seconds that a task on it may run at most, None for no bound; O(objects)."""
-        return longest(self.resources)
-
-    def __repr__(self) -> str:
-        return (
-            f"Offer(id={self.id}, framework={self.framework!r}, role={self.role!r}, agent={self.agent!r}, "
-            f"resources={str(self.resources)!r})"
-        )
 
 
 class Offers(Sequence[Offer]):
@@ -59,17 +33,23 @@ class Offers(Sequence[Offer]):
 
     @property
     def frameworks(self) -> list[str]:
-        """Who is offered, one entry an offer."""
+        """Who is offered, one entry an offer; O(offers)."""
+        if isinstance(self._grants, Dealt):
+            return [client.framework for client in self._grants.clients]
         return [grant.framework for grant in self._grants]
 
     @property
     def agents(self) -> list[str]:
-        """On which agent, one entry an offer."""
+        """On which agent, one entry an offer; O(offers)."""
+        if isinstance(self._grants, Dealt):
+            return [site.name for site in self._grants.sites]
         return [grant.agent for grant in self._grants]
 
     @property
     def amounts(self) -> list[Resources]:
-        """How much, one entry an offer."""
+        """How much, one entry an offer; O(offers)."""
+        if isinstance(self._grants, Dealt):
+            return list(self._grants.amounts)
         return [grant.resources for grant in self._grants]
 
     def __len__(self) -> int:
@@ -82,15 +62,22 @@ class Offers(Sequence[Offer]):
     def __getitem__(self, index: int | slice) -> Offer | list[Offer]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        number = self.ids[index]
-        return Offer(number, self._grants[index], self.expires)
+        return _offer(self.ids[index], self._grants[index], self.expires)
 
     def __iter__(self) -> Iterator[Offer]:
-        for number, grant in zip(self.ids, self._grants, strict=True):
-            yield Offer(number, grant, self.expires)
+        if isinstance(self._grants, Dealt):
+            return iter(self._grants.records(self._start, self.expires))
+        return (
+            _offer(number, grant, self.expires)
+            for number, grant in zip(self.ids, self._grants, strict=True)
+        )
 
     def __repr__(self) -> str:
         return f"<{len(self)} offers>"
+
+
+def _offer(number: int, grant: Grant, expires: float | None) -> Offer:
+    return Offer(number, *grant, expires)
 
 
 class Reclaim(NamedTuple):
@@ -137,25 +124,51 @@ class Decisions:
         return f"Decisions({', '.join(shown)})"
 
 
+class Block:
+    """The offers of one run in the book: those that were answered or rescinded are gone."""
+
+    __slots__ = ("changed", "expires", "gone", "grants", "left", "start")
+
+    def __init__(self, start: int, grants: Sequence[Grant], expires: float | None) -> None:
+        self.start = start
+        self.grants = grants
+        self.expires = expires
+        self.gone = bytearray(len(grants))
+        self.left = len(grants)
+        self.changed: dict[int, Grant] = {}
+
+    def grant(self, number: int) -> Grant:
+        """What the open offer is of; O(1)."""
+        return self.changed.get(number) or self.grants[number - self.start]
+
+    def is_untouched(self, ids: range) -> bool:
+        """Whether all of its offers are open as they were made, and these are their numbers; O(1)."""
+        return (
+            self.start == ids.start and self.left == len(self.gone) == len(ids) and not self.changed
+        )
+
+    def open(self) -> Iterator[int]:
+        """The numbers of the open offers, oldest first; O(offers)."""
+        return (self.start + i for i, gone in enumerate(self.gone) if not gone)
+
+
 class OfferBook:
-    """Offers that wait for an answer, by id, agent and framework."""
+    """Offers that wait for an answer: those of a run stay together as long as one of them is open."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Grant] = {}
+        self._blocks: list[Block] = []  # by their first number, none of them without open offers
         self._groups: dict[int, dict[int, None]] = {}  # group -> its open offers
-        self._expiries: deque[tuple[float, range]] = deque()
         self._made = 0
         self._rescinded: list[int] = []
 
     def make(self, grants: Sequence[Grant], expires: float | None = None) -> Offers:
-        """An offer of each grant; ids count up from 1; O(grants)."""
-        if any(grant.group is not None for grant in grants):
+        """An offer of each grant; ids count up from 1; O(1), or O(grants) where some start together."""
+        if not isinstance(grants, Dealt) and any(grant.group is not None for grant in grants):
             grants = self._grouped(grants)
         offers = Offers(self._made + 1, grants, expires)
-        self._open.update(zip(offers.ids, grants, strict=True))
+        if grants:
+            self._blocks.append(Block(self._made + 1, grants, expires))
         self._made += len(grants)
-        if expires is not None and grants:
-            self._expiries.append((expires, offers.ids))
         return offers
 
     def _grouped(self, grants: Sequence[Grant]) -> list[Grant]:
@@ -169,72 +182,124 @@ class OfferBook:
             out.append(grant)
         return out
 
-    def together(self, number: int) -> list[tuple[int, Grant]]:
+    def _place(self, number: int) -> int:
+        """Which block has that number, if it is open; -1 for none; O(log runs)."""
+        at = bisect_right(self._blocks, number, key=_start) - 1
+        if at < 0:
+            return -1
+        block = self._blocks[at]
+        i = number - block.start
+        return -1 if i >= len(block.gone) or block.gone[i] else at
+
+    def _grant(self, number: int) -> Grant:
+        return self._blocks[self._place(number)].grant(number)
+
+    def together(self, number: int, grant: Grant) -> list[tuple[int, Grant]]:
         """The open offer, with those that were made together with it and are open still; O(of them)."""
-        group = self._open[number].group
-        numbers = [number] if group is None else self._groups[group]
-        return [(n, self._open[n]) for n in numbers]
+        if grant.group is None:
+            return [(number, grant)]
+        return [(n, self._grant(n)) for n in self._groups[grant.group]]
 
     def expire(self, now: float) -> list[Grant]:
-        """Take back what has ended unanswered by now; its grants; O(offers made together with them)."""
+        """Take back what has ended unanswered by now; its grants; O(runs + offers made together with them)."""
         gone: dict[int, Grant] = {}
-        while self._expiries and self._expiries[0][0] <= now:
-            for number in self._expiries.popleft()[1]:
-                if number in self._open:
-                    gone[number] = self._open[number]
+        for block in self._blocks:
+            if block.expires is not None and block.expires <= now:
+                gone.update((number, block.grant(number)) for number in block.open())
         return self._end(gone)
 
     def next_expiry(self) -> float | None:
-        """When the next open offer ends unanswered, None for never; O(1) on average."""
-        while self._expiries and not any(n in self._open for n in self._expiries[0][1]):
-            self._expiries.popleft()
-        return self._expiries[0][0] if self._expiries else None
+        """When the next open offer ends unanswered, None for never; O(runs with open offers)."""
+        ends = (block.expires for block in self._blocks if block.expires is not None)
+        return min(ends, default=None)
 
     def get(self, offer: Offer | int) -> tuple[int, Grant]:
-        """The id and the grant of an open offer; O(1). Raises StaleOffer, InvalidOption."""
+        """The id and the grant of an open offer; O(log runs). Raises StaleOffer, InvalidOption."""
         number = offer.id if isinstance(offer, Offer) else offer
         if isinstance(number, bool) or not isinstance(number, int):
             raise InvalidOption(f"{offer!r} is no offer; give an Offer or its id")
-        grant = self._open.get(number)
-        if grant is None:
+        at = self._place(number)
+        if at < 0:
             was = (
                 "was answered or rescinded before" if 0 < number <= self._made else "was never made"
             )
             raise StaleOffer(f"offer {number} {was}; answer each offer of the last runs once")
-        return number, grant
+        return number, self._blocks[at].grant(number)
+
+    def parts(self, offers: Iterable[Offer | int]) -> list[tuple[Block, Sequence[int]]]:
+        """Open offers, and those made together with them, by their blocks: which of each; O(offers).
+
+        Raises StaleOffer, also for one that is named twice, InvalidOption.
+        """
+        if isinstance(offers, Offers) and len(offers):
+            at = self._place(offers.ids[0])
+            if at >= 0 and not self._groups and self._blocks[at].is_untouched(offers.ids):
+                return [(self._blocks[at], range(len(offers)))]
+        out: dict[int, tuple[Block, list[int]]] = {}
+        named: set[int] = set()
+        seen: set[int] = set()
+        for offer in offers:
+            number, grant = self.get(offer)
+            if number in named:
+                raise StaleOffer(f"offer {number} is named twice; answer each offer once")
+            named.add(number)
+            for each, _ in self.together(number, grant):
+                if each not in seen:
+                    seen.add(each)
+                    block = self._blocks[self._place(each)]
+                    out.setdefault(block.start, (block, []))[1].append(each - block.start)
+        return list(out.values())
+
+    def close_many(self, block: Block, which: Sequence[int]) -> None:
+        """These of the block were answered; O(of them)."""
+        if len(which) == block.left and not self._groups:
+            del self._blocks[self._place(block.start + which[0])]
+            return
+        for i in which:
+            self.close(block.start + i)
 
     def replace(self, number: int, resources: Resources) -> Offer:
-        """The open offer is of something else now; O(open offers with an end)."""
-        grant = self._open[number] = self._open[number]._replace(resources=resources)
-        end = next((expires for expires, ids in self._expiries if number in ids), None)
-        return Offer(number, grant, end)
+        """The open offer is of something else now; O(log runs)."""
+        block = self._blocks[self._place(number)]
+        grant = block.changed[number] = block.grant(number)._replace(resources=resources)
+        return _offer(number, grant, block.expires)
 
     def close(self, number: int) -> None:
-        """It was answered; O(1)."""
-        group = self._open.pop(number).group
-        if group is not None:
+        """It was answered; O(log runs)."""
+        at = self._place(number)
+        block = self._blocks[at]
+        if self._groups and (group := block.grant(number).group) is not None:
             del self._groups[group][number]
             if not self._groups[group]:
                 del self._groups[group]
+        block.gone[number - block.start] = 1
+        block.left -= 1
+        if not block.left:
+            del self._blocks[at]
 
     def rescind(
         self, *, agent: str | None = None, framework: str | None = None, role: str | None = None
     ) -> list[Grant]:
         """Take back all open offers of an agent, or to a framework (in one role); their grants; O(open offers)."""
-        gone = {
-            number: grant
-            for number, grant in self._open.items()
-            if grant.agent == agent or (grant.framework == framework and role in (None, grant.role))
-        }
-        return self._end(gone)
+        return self._end(
+            {
+                number: grant
+                for number, grant in self._all()
+                if grant.agent == agent
+                or (grant.framework == framework and role in (None, grant.role))
+            }
+        )
 
     def withdraw(self, numbers: Sequence[int]) -> list[Grant]:
         """Take back these open offers; their grants; O(of them)."""
-        return self._end({number: self._open[number] for number in numbers})
+        return self._end({number: self._grant(number) for number in numbers})
+
+    def _all(self) -> Iterator[tuple[int, Grant]]:
+        return ((n, block.grant(n)) for block in self._blocks for n in block.open())
 
     def _end(self, gone: dict[int, Grant]) -> list[Grant]:
         if self._groups:
-            gone = {n: grant for number in gone for n, grant in self.together(number)}
+            gone = {n: grant for one in gone for n, grant in self.together(one, gone[one])}
         for number in gone:
             self.close(number)
         self._rescinded.extend(gone)
@@ -247,8 +312,11 @@ class OfferBook:
 
     def open(self) -> list[Offer]:
         """All open offers, oldest first; O(open offers)."""
-        ends = {number: expires for expires, ids in self._expiries for number in ids}
-        return [Offer(number, grant, ends.get(number)) for number, grant in self._open.items()]
+        return [
+            _offer(number, block.grant(number), block.expires)
+            for block in self._blocks
+            for number in block.open()
+        ]
 
     @property
     def made(self) -> int:
@@ -260,17 +328,17 @@ class OfferBook:
         return {
             "open": [
                 [
-                    number,
-                    grant.framework,
-                    grant.role,
-                    grant.agent,
-                    packed(grant.resources),
-                    [[packed_shape(task), count] for task, count in grant.tasks],
-                    grant.group,
+                    offer.id,
+                    offer.framework,
+                    offer.role,
+                    offer.agent,
+                    packed(offer.resources),
+                    [[packed_shape(task), count] for task, count in offer.tasks],
+                    offer.group,
+                    offer.expires,
                 ]
-                for number, grant in self._open.items()
+                for offer in self.open()
             ],
-            "expiries": [[expires, ids.start, ids.stop] for expires, ids in self._expiries],
             "made": self._made,
             "rescinded": list(self._rescinded),
         }
@@ -278,16 +346,21 @@ class OfferBook:
     def load(self, state: Mapping[str, Any], space: ResourceSpace) -> None:
         """Take that part back; O(open offers). Raises InputError."""
         self._made = whole(state["made"], "offers made")
-        for number, framework, role, agent, given, tasks, group in state["open"]:
-            if not 0 < whole(number, "an offer") <= self._made or number in self._open:
+        before = 0
+        for number, framework, role, agent, given, tasks, group, expires in state["open"]:
+            if not before < whole(number, "an offer") <= self._made:
                 raise InputError(f"offer {number} is there twice, or was never made")
             shapes = tuple(
                 (unpacked_shape(task, space), whole(count, "tasks")) for task, count in tasks
             )
-            amount = unpacked(given, space)
-            self._open[number] = Grant(framework, role, agent, amount, shapes, group)
+            grant = Grant(framework, role, agent, unpacked(given, space), shapes, group)
+            end = None if expires is None else moment(expires, "the end of an offer")
+            self._blocks.append(Block(number, [grant], end))
             if group is not None:
                 self._groups.setdefault(whole(group, "a group of offers"), {})[number] = None
-        for expires, start, stop in state["expiries"]:
-            self._expiries.append((moment(expires, "the end of an offer"), range(start, stop)))
+            before = number
         self._rescinded = list(state["rescinded"])
+
+
+def _start(block: Block) -> int:
+    return block.start

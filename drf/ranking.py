@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drf._random import SplitMix64
+from drf.dealing import Dealing
 from drf.errors import InvariantBroken
 from drf.plugins import Policy
 from drf.resources import Resources, ResourceSpace
@@ -21,8 +22,15 @@ class Ranking:
     """Two levels of sorters that follow what frameworks are granted and give back."""
 
     def __init__(
-        self, policy: Policy, space: ResourceSpace, seed: int, exclude: frozenset[str] = frozenset()
+        self,
+        policy: Policy,
+        space: ResourceSpace,
+        seed: int,
+        exclude: frozenset[str] = frozenset(),
+        *,
+        dealing: Dealing | None = None,
     ) -> None:
+        self.dealing = dealing or Dealing()
         self._policy = policy
         self.space = space
         self._exclude = exclude
@@ -34,7 +42,7 @@ class Ranking:
         self.by_waiting = "waiting" in policy.stale_on
         self.roles = self._sorter()
         self._frameworks: dict[str, Sorter] = {}
-        self._late: dict[str, None] = {}  # roles whose sorter has not seen the last total
+        self.dealing.roles = self.roles
         self._idle: dict[
             str, dict[str, int]
         ] = {}  # role -> what it is charged for and does not use
@@ -45,19 +53,32 @@ class Ranking:
     def _sorter(self) -> Sorter:
         self._made += 1
         seed = self._random.spawn(self._made).next()
-        return Sorter(
-            self._policy, total=self._total, space=self.space, exclude=self._exclude, seed=seed
+        made = Sorter(
+            self._policy,
+            total=self._total,
+            space=self.space,
+            exclude=self._exclude,
+            seed=seed,
+            columns=self.dealing.columns,
         )
+        made._seen = self.dealing.version
+        return made
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the kernel orders everybody, no role is below another, and no shared object was ever out; O(1)."""
+        return self._policy.kernel is not None and not self.roles._apart and not self._shared
 
     def counts(self, resource: str) -> bool:
         """Whether the resource counts for shares; O(1)."""
         return resource not in self._exclude and self._policy.counts(resource)
 
     def set_total(self, total: Resources) -> None:
-        """What the cluster has; the sorters of frameworks hear of it when they are next asked; O(roles)."""
+        """What the cluster has; the sorters of frameworks hear of it when they are next asked; O(names)."""
         self._total = total
         self.roles.set_total(self._total)
-        self._late = dict.fromkeys(self._frameworks)
+        self.dealing.total = total
+        self.dealing.version += 1
 
     def set_weight(self, role: str, weight: float) -> None:
         """The role's weight, whether it has frameworks or not; O(log roles)."""
@@ -73,20 +94,23 @@ class Ranking:
             self._frameworks[role] = new = self._sorter()
             if self._now:
                 new.advance(self._now)
+            self.dealing.attach(role, new)
         self._frameworks[role].add(framework, active=active)
+        self.dealing.enter(framework, role, self._frameworks[role], active)
 
     def untrack(self, framework: str, role: str) -> None:
         """It takes none any more; a role without frameworks is forgotten; O(log)."""
         sorter = self._frameworks[role]
         self.waiting(framework, role, None)
+        self.dealing.leave(framework, role)
         sorter.remove(framework)
         if not len(sorter):
             if role in self._idle:
                 self.roles.deactivate(role)
+                self.dealing.attach(role, None)
             else:
                 self.roles.remove(role)
             del self._frameworks[role]
-            self._late.pop(role, None)
 
     def idle(self, role: str, units: Quantities) -> None:
         """So much is reserved to the role and not in use: it counts for its share too; O(names + log roles).
@@ -136,6 +160,7 @@ class Ranking:
         """Whether it is asked when its turn comes; O(log)."""
         sorter = self._frameworks[role]
         (sorter.activate if active else sorter.deactivate)(framework)
+        self.dealing.set_listed(self.dealing.client(framework, role), active)
 
     def is_active(self, framework: str, role: str) -> bool:
         """Whether it is asked when its turn comes; O(1)."""
@@ -144,9 +169,7 @@ class Ranking:
     def frameworks(self, role: str) -> Sorter:
         """The sorter of the role's frameworks; O(1), O(frameworks log frameworks) after the total changed."""
         sorter = self._frameworks[role]
-        if role in self._late:
-            del self._late[role]
-            sorter.set_total(self._total)
+        self.dealing.update(sorter)
         return sorter
 
     def allocated(self, framework: str, role: str, agent: str, amount: Resources) -> None:
@@ -214,7 +237,11 @@ class Ranking:
             "roles": self.roles.state(),
             "idle": [[role, pairs(units)] for role, units in self._idle.items()],
             "frameworks": [[role, sorter.state()] for role, sorter in self._frameworks.items()],
-            "late": list(self._late),
+            "late": [
+                role
+                for role, sorter in self._frameworks.items()
+                if sorter._seen != self.dealing.version
+            ],
             "since": [
                 [role, framework, since]
                 for role, waits in sorted(self._since.items())
@@ -229,12 +256,16 @@ class Ranking:
         for role, its in state["frameworks"]:
             self._frameworks[role] = sorter = self._sorter()
             sorter.load(its)
+            self.dealing.attach(role, sorter)
+            for framework in sorter.clients():
+                self.dealing.enter(framework, role, sorter, sorter.is_active(framework))
         self._random.state = int(state["random"], 16)
         self._made = whole(state["made"], "sorters made")
         self._total = unpacked(state["total"], self.space)
         self._now = moment(state["now"], "the time of the orders")
         self._shared = bool(state["shared"])
-        self._late = dict.fromkeys(state["late"])
+        for role in state["late"]:
+            self._frameworks[role]._seen -= 1
         for role, framework, since in state["since"]:
             waits = self._since.setdefault(role, {})
             waits[framework] = moment(since, f"what {framework!r} waits for")

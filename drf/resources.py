@@ -214,6 +214,19 @@ class Resources:
             },
         )
 
+    @property
+    def longest(self) -> float | None:
+        """How many seconds a task may use any of it, None for no bound; O(objects)."""
+        bounds = [tag.longest for _, tag in self._tagged if tag.longest is not None]
+        return min(bounds, default=None)
+
+    def arranged(self, like: Resources) -> Resources:
+        """The same with plain amounts in the order in which the other names them; O(names)."""
+        ordered = {name: self._units[name] for name in like._units if name in self._units}
+        if len(ordered) < len(self._units) or list(ordered) == list(self._units):
+            return self
+        return Resources._of(ordered, self._others, self.space, self._tagged)
+
     def allocatable_to(self, role: str) -> Resources:
         """What may go to the role: unreserved, reserved to it or to an ancestor of it; O(names)."""
         if not self._tagged:
@@ -394,6 +407,8 @@ class Resources:
 
     def __le__(self, other: Resources) -> bool:
         """Whether all of this is contained in ``other``."""
+        if self is other:
+            return True
         self._peer(other)
         there = other._units
         for name, q in self._units.items():

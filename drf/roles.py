@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from drf._backend import Tally
 from drf.copies import Copies
 from drf.resources import Resources
 from drf.snapshot import pairs, read_units
@@ -44,6 +45,8 @@ class Role:
     """
 
     __slots__ = (
+        "_columns",
+        "_unreserved_out",
         "children",
         "frameworks",
         "guarantees",
@@ -51,13 +54,14 @@ class Role:
         "name",
         "reservations",
         "reserved_out",
+        "tally",
         "unreserved_held",
-        "unreserved_out",
         "weight",
     )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, columns: Mapping[str, int]) -> None:
         self.name = name
+        self._columns = columns
         self.children = 0
         self.weight = 1.0
         self.guarantees: Quantities = {}
@@ -65,8 +69,17 @@ class Role:
         self.frameworks: set[str] = set()
         self.reservations: dict[str, int] = {}
         self.reserved_out: dict[str, int] = {}
-        self.unreserved_out: dict[str, int] = {}
+        self._unreserved_out: dict[str, int] = {}
         self.unreserved_held: dict[str, int] = {}
+        self.tally = Tally()  # what the kernel moved, by column, and `unreserved_out` lacks yet
+
+    @property
+    def unreserved_out(self) -> dict[str, int]:
+        """Regular unreserved amounts that its frameworks were offered or hold; O(names)."""
+        moved = self.tally.take()
+        if moved:
+            add_to(self._unreserved_out, dict(zip(self._columns, moved, strict=False)), 1)
+        return self._unreserved_out
 
     @property
     def quota_default(self) -> bool:
@@ -92,11 +105,14 @@ class Role:
 class RoleTree:
     """Nodes by path.
 
+    ``columns`` says which column of the kernel's sums is which resource.
+
     ``idle`` is what is reserved to each role itself, in whole units, without what of it is out (below 0 where more is
     out than there is by now); ``on_idle``, if set, is told of each change.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Mapping[str, int] = NONE) -> None:
+        self._columns = columns
         self.idle: dict[str, dict[str, int]] = {}
         self.on_idle: Callable[[str, Quantities], None] | None = None
         self._nodes: dict[str, Role] = {}
@@ -133,6 +149,10 @@ class RoleTree:
         else:
             self.quotas[role] = node
         self._tidy(role)
+
+    def tally(self, role: str) -> Tally:
+        """Where the kernel notes what it moves in the role; O(depth)."""
+        return self._make(role).tally
 
     def track_framework(self, framework: str, role: str) -> None:
         """The framework has to do with the role; O(depth)."""
@@ -235,7 +255,7 @@ class RoleTree:
     def _make(self, role: str) -> Role:
         node = self._nodes.get(role)
         if node is None:
-            node = self._nodes[role] = Role(role)
+            node = self._nodes[role] = Role(role, self._columns)
             cut = role.rfind("/")
             if cut >= 0:
                 self._make(role[:cut]).children += 1

@@ -37,14 +37,6 @@ def read_short(given: object, space: ResourceSpace) -> Resources:
     return lasting(Resources(amount, space=space), given[1])
 
 
-def longest(amount: Resources) -> float | None:
-    """How long a task may use any of it, None for no bound; O(objects)."""
-    if amount.is_plain:
-        return None
-    bounds = [item.tag.longest for item in amount.objects() if item.tag.longest is not None]
-    return min(bounds, default=None)
-
-
 def parts(amount: Resources) -> list[Resources]:
     """What may be used for ever, if any, then what may be used for a time, the longest first; O(objects).
 

@@ -20,7 +20,7 @@ from drf.tags import PLAIN, Disk, Reservation, Tag
 from drf.units import LIMIT, check_name
 from drf.values import Item, merge_ranges
 
-VERSION = 1
+VERSION = 2
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 from drf._backend import Order, Vector
 from drf._random import SplitMix64
@@ -36,6 +37,42 @@ from drf.units import LIMIT, ResourceSpace, check_name
 
 if TYPE_CHECKING:
     from sortedcontainers import SortedList
+
+
+class Columns:
+    """Which column of an order stands for which resource: sorters that share them share the vectors of amounts.
+
+    ``worth`` says whether an amount is worth an offer (see `drf.dealing`).
+    """
+
+    def __init__(self, worth: Callable[[Resources], bool] | None = None) -> None:
+        self.of: dict[str, int] = {}
+        self.sorters: WeakSet[Sorter] = WeakSet()
+        self._worth = worth
+
+    def column(self, name: str) -> int:
+        """The column of a resource, in all orders; O(1), O(sorters) the first time."""
+        found = self.of.get(name)
+        if found is None:
+            found = self.of[name] = len(self.of)
+            for sorter in self.sorters:
+                sorter._widen(name, found)
+        return found
+
+    def row(self, quantities: Mapping[str, int]) -> tuple[int, ...]:
+        """The amounts by column; O(columns)."""
+        columns = {self.column(name): q for name, q in quantities.items()}
+        return tuple(columns.get(j, 0) for j in range(max(columns, default=-1) + 1))
+
+    def vector(self, amount: Resources) -> Vector:
+        """What the kernel works with in place of the amount, which remembers it; O(columns), then O(1)."""
+        memo = amount.memo
+        if memo is not None and memo.owner is self:
+            return memo  # type: ignore[no-any-return]
+        worth = self._worth is not None and self._worth(amount)
+        made = Vector(self.row(amount.quantities()), self, amount.is_plain, worth)
+        amount.memo = made
+        return made
 
 
 class Sorter(Order):
@@ -76,6 +113,7 @@ class Sorter(Order):
         space: ResourceSpace | None = None,
         exclude: Iterable[str] = (),
         seed: int = 0,
+        columns: Columns | None = None,
     ) -> None:
         super().__init__()
         self.policy = make_policy(policy)
@@ -87,7 +125,13 @@ class Sorter(Order):
         self.now = 0.0
         self._random = SplitMix64(seed)
         self._exclude = frozenset(exclude)
-        self._columns: dict[str, int] = {}
+        self._table = columns or Columns()
+        self._columns = self._table.of
+        self._owner = self._table
+        for name, column in self._columns.items():
+            self._add_column()
+            self._set_counted(column, self._is_counted(name))
+        self._table.sorters.add(self)
         self._base: Mapping[str, int] = {}
         self._agents: dict[str, Mapping[str, int]] = {}
         self._total: dict[str, int] = {}
@@ -472,12 +516,12 @@ class Sorter(Order):
         return Resources(resources, space=self.space)  # type: ignore[arg-type]
 
     def _column(self, name: str) -> int:
-        if name not in self._columns:
-            self._columns[name] = column = len(self._columns)
-            for level in self._levels():
-                level._add_column()
-                level._set_counted(column, self._is_counted(name))
-        return self._columns[name]
+        return self._table.column(name)
+
+    def _widen(self, name: str, column: int) -> None:
+        for level in self._levels():
+            level._add_column()
+            level._set_counted(column, self._is_counted(name))
 
     def _levels(self) -> Iterator[Order]:
         yield self
@@ -493,9 +537,9 @@ class Sorter(Order):
                 raise InvalidOption(
                     f"{resources} is shared; name the agent, so that copies count once there"
                 )
-            made = self._made(Resources(resources, space=self.space).quantities())
-            resources.memo = made
-            return made
+            if resources.space == self.space:
+                return self._table.vector(resources)
+            return self._made(Resources(resources, space=self.space).quantities())
         if isinstance(resources, Vector):
             if resources.owner is not self._owner:
                 raise InvalidOption(
@@ -505,10 +549,7 @@ class Sorter(Order):
         return self._vector(Resources(resources, space=self.space))  # type: ignore[arg-type]
 
     def _made(self, quantities: Mapping[str, int]) -> Vector:
-        columns = {self._column(name): q for name, q in quantities.items()}
-        return Vector(
-            tuple(columns.get(j, 0) for j in range(max(columns, default=-1) + 1)), self._owner
-        )
+        return Vector(self._table.row(quantities), self._table)
 
     def _weight_of(self, path: str) -> float | tuple[float, ...]:
         return self._weighed(path, self._path_weights.get(path, 1.0))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from drf.plugins import Grant
 
 KEPT = 1000
 """Of so many runs it is known who was offered something, and who declined."""
@@ -65,19 +63,21 @@ class Passes:
         """It is gone; O(1)."""
         self._last.pop((framework, role), None)
 
-    def ran(self, grants: Sequence[Grant], now: float) -> None:
-        """A run offered these; O(grants)."""
-        if not grants:
+    def ran(self, given: Mapping[Holder, int], now: float) -> None:
+        """A run made so many offers to these; O(of them)."""
+        if not given:
             return
         self._runs += 1
-        self._log.append((self._runs, Counter(grant[0] for grant in grants), Counter()))
-        for holder in {grant[:2] for grant in grants}:
+        offered: Counter[str] = Counter()
+        for holder, count in given.items():
+            offered[holder[0]] += count
             self._last[holder] = (self._runs, now)
+        self._log.append((self._runs, offered, Counter()))
 
-    def declined(self, framework: str) -> None:
-        """It declined an offer; O(1)."""
+    def declined(self, framework: str, offers: int = 1) -> None:
+        """It declined so many offers; O(1)."""
         if self._log:
-            self._log[-1][2][framework] += 1
+            self._log[-1][2][framework] += offers
 
     def of(self, framework: str, role: str) -> Starving | None:
         """In which runs it was passed over since it was last offered something, None for none; O(runs kept)."""

@@ -18,17 +18,25 @@ class Timers:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Any]] = []
         self._set = 0
+        self._last: dict[float, Any] = {}
 
     def set(self, deadline: float, item: Any) -> None:
         """Let the item be due at the deadline; O(log timers)."""
         self._set += 1
         heappush(self._heap, (deadline, self._set, item))
+        self._last[deadline] = item
+
+    def last(self, deadline: float) -> Any:
+        """What was set last for that very deadline, None for nothing; O(1)."""
+        return self._last.get(deadline)
 
     def due(self, now: float) -> tuple[float, Any] | None:
         """Take the earliest whose deadline has been reached, None if there is none; O(log timers)."""
         if not self._heap or self._heap[0][0] > now:
             return None
         deadline, _, item = heappop(self._heap)
+        if self._last.get(deadline) is item and not (self._heap and self._heap[0][0] == deadline):
+            del self._last[deadline]
         return deadline, item
 
     def entries(self) -> list[tuple[float, Any]]:

@@ -586,7 +586,7 @@ class Forgetful(HierarchicalAllocator):
 
     def suppress(self, framework: str, roles: Sequence[str] = ()) -> None:
         super().suppress(framework, roles)
-        self._refusals.clear_framework(framework)
+        self._clear_refusals(framework)
 
 
 def test_a_difference_is_found_and_told_in_few_calls() -> None:

@@ -6,8 +6,6 @@ import pytest
 
 from drf import Allocator, Starving
 from drf.errors import NotSupported
-from drf.plugins import Grant
-from drf.resources import Resources
 from drf.starvation import KEPT, Passes
 
 
@@ -87,10 +85,9 @@ def test_who_wants_nothing_does_not_starve():
 def test_the_log_is_bounded():
     passes = Passes()
     passes.began("late", "*")
-    grant = Grant("x", "*", "m", Resources("cpus:1"))
     for now in range(KEPT + 50):
-        passes.ran([grant], float(now))
-    passes.ran([], 0.0)
+        passes.ran({("x", "*"): 1}, float(now))
+    passes.ran({}, 0.0)
     found = passes.of("late", "*")
     assert (found.runs, found.offered) == (KEPT + 50, {"x": KEPT})
     assert passes.of("x", "*") is None

@@ -19,10 +19,7 @@ from drf.benchmarks import ordering
 from drf.benchmarks.cluster import cluster, register, wide
 from drf.benchmarks.cycles import decline_all
 from drf.benchmarks.quotas import AGENT, HALF, TWO
-from drf.cycle import Cycle
-from drf.ledger import Ledger
 from drf.plugins import Policy, View
-from drf.ranking import Ranking
 from drf.sorter import Sorter
 
 HERE = str(Path(_backend.__file__).parent)
@@ -100,16 +97,18 @@ def keys() -> dict[str, int]:
 
 def cycles() -> dict[str, int]:
     """What a cycle visits: the first, one after a few agents changed, and all rounds of declines."""
-    tests, asked = Cycle._passing.__code__, Cycle._fair.__code__
-    offered, ordered = Ledger.offer.__code__, Ranking.frameworks.__code__
     a = cluster(AGENTS, agent=wide(2), like=None, interval=None, backoff=0.0)
     register(a, FRAMEWORKS, 1)
+    dealing = a._plugin._dealing
     first = called(a.run)
+    visited, tested = dealing.visited, dealing.tested
     for offer in a.open_offers()[:5]:
         a.decline(offer, refuse_seconds=0)
     again = called(a.run)
+    revisited = dealing.visited - visited
     b = cluster(AGENTS)
     register(b, FRAMEWORKS, 1)
+    dealing = b._plugin._dealing
 
     def rounds() -> None:
         for round_ in range(2 * FRAMEWORKS):
@@ -118,14 +117,13 @@ def cycles() -> dict[str, int]:
 
     declined = called(rounds)
     return {
-        "agents visited, first cycle of 100": first[asked],
-        "offers tested, first cycle of 100": first[tests],
-        "ledger entries, first cycle of 100": first[offered],
-        "orders of frameworks taken, first cycle of 100": first[ordered],
+        "agents visited, first cycle of 100": visited,
+        "clients tested, first cycle of 100": tested,
         "calls in Python, first cycle of 100": first.total(),
-        "agents visited, 5 of 100 changed": again[asked],
+        "agents visited, 5 of 100 changed": revisited,
         "calls in Python, 5 of 100 changed": again.total(),
-        "offers tested, all rounds of declines, 2 000 refusals": declined[tests],
+        "clients tested, all rounds of declines, 2 000 refusals": dealing.tested,
+        "words of refusals read, all rounds of declines": dealing.words,
         "calls in Python, all rounds of declines": declined.total(),
     }
 

@@ -29,8 +29,7 @@ def first_cycle(own_roles: bool, size: Size, watch: Stopwatch) -> None:
 
 def decline_all(a: Allocator, decisions: Decisions) -> None:
     """Decline every offer for ever; O(offers)."""
-    for offer in decisions.offers:
-        a.decline(offer, refuse_seconds=FOREVER)
+    a.decline_many(decisions.offers, refuse_seconds=FOREVER)
 
 
 def declining(rounds: int | None, size: Size, watch: Stopwatch) -> None:

@@ -1,0 +1,306 @@
+"""What the kernel deals out is what the long way decides, and its books are those of the ledger."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from drf import Allocator, DRFError
+from drf.amounts import KEPT, Amounts
+from drf.dealing import Dealt
+from drf.errors import StaleOffer
+from drf.journal import JournaledAllocator, replay
+from drf.ranking import Ranking
+from drf.resources import Resources
+
+TOTALS = (
+    "cpus:4;mem:16",
+    "cpus:4;mem:16;ports:[1-9]",
+    "cpus:8;mem:8;gpus:2",
+    "cpus:2",
+    "cpus(r1):2;cpus:3;mem:4",
+    "cpus{revocable}:2;mem:4",
+)
+
+
+class LongWay(Ranking):
+    """Nothing is dealt out: each agent is decided in Python."""
+
+    is_flat = False  # type: ignore[assignment]
+
+
+class Pair:
+    """Two allocators that hear the same, one of which takes the long way."""
+
+    def __init__(self, seed: int, **options: Any) -> None:
+        self.random = random.Random(seed)
+        self.both = [Allocator(seed=seed, **options) for _ in range(2)]
+        self.both[1]._plugin._ranking.__class__ = LongWay
+        self.now = 0.0
+        self.names = 0
+        self.running: list[tuple[str, str, str, str]] = []
+
+    def do(self, verb: str, *args: Any, **kwargs: Any) -> Any:
+        found = []
+        for allocator in self.both:
+            try:
+                found.append(getattr(allocator, verb)(*args, **kwargs))
+            except DRFError as error:
+                found.append(repr(error))
+        return found
+
+    def fresh(self, kind: str) -> str:
+        self.names += 1
+        return f"{kind}{self.names}"
+
+    def step(self) -> None:
+        draw = self.random
+        steps: list[Callable[[], None]] = [
+            self.add_agent,
+            self.add_framework,
+            self.run,
+            self.run,
+            self.answer,
+            self.answer,
+            self.answer,
+            self.release,
+            self.clock,
+            self.change,
+        ]
+        draw.choice(steps)()
+
+    def add_agent(self) -> None:
+        used = None
+        if self.frameworks and self.random.random() < 0.2:
+            used = {self.random.choice(self.frameworks): {"r1": "cpus:1"}}
+        region = self.random.choice((None, None, "far"))
+        self.do(
+            "add_agent",
+            self.fresh("a"),
+            self.random.choice(TOTALS),
+            used=used,
+            region=region,
+            attributes={"rack": self.random.choice("xy")},
+        )
+
+    def add_framework(self) -> None:
+        draw = self.random
+        terms: dict[str, Any] = {}
+        if draw.random() < 0.2:
+            terms["min_allocatable"] = ["cpus:3"]
+        if draw.random() < 0.2:
+            terms["capabilities"] = ["MULTI_ROLE", "GPU_RESOURCES"][: draw.randrange(3)]
+        if draw.random() < 0.1:
+            terms["constraints"] = {
+                "role_constraints": {
+                    "r1": {
+                        "groups": [
+                            {
+                                "attribute_constraints": [
+                                    {
+                                        "selector": {"attribute_name": "rack"},
+                                        "predicate": {"text_equals": {"value": "x"}},
+                                    }
+                                ]
+                            }
+                        ]
+                    }
+                }
+            }
+        roles = draw.sample(("r1", "r2", "r3"), draw.randrange(1, 3))
+        if "constraints" in terms and "r1" not in roles:
+            roles = ["r1"]
+        self.do("add_framework", self.fresh("f"), roles=roles, **terms)
+
+    def run(self) -> None:
+        fast, slow = self.do("run")
+        assert str(fast) == str(slow)
+        for allocator in self.both:
+            allocator.check()
+
+    def answer(self) -> None:
+        offers = self.both[0].open_offers()
+        if not offers:
+            return
+        offer = self.random.choice(offers)
+        refusal: dict[str, Any] = {"refuse_seconds": self.random.choice((0, 3, 3, 60))}
+        if self.random.random() < 0.1:
+            refusal["until"] = self.random.choice(("freed", "cpus:3"))
+        if self.random.random() < 0.3 and "until" not in refusal:
+            some = [o.id for o in offers if self.random.random() < 0.7]
+            self.declined_at_once(some, **refusal)
+        elif self.random.random() < 0.6:
+            self.do("decline", offer.id, **refusal)
+        else:
+            used = self.random.choice(("cpus:1", "cpus:2", None))
+            fast, _ = self.do("accept", offer.id, used, **refusal)
+            if fast is None:
+                used = used or offer.resources
+                self.running.append((offer.framework, offer.agent, used, offer.role))
+
+    def declined_at_once(self, offers: list[int], **refusal: Any) -> None:
+        """One hears of all in one call, the other of one after the other."""
+        self.both[0].decline_many(offers, **refusal)
+        for offer in offers:
+            self.both[1].decline(offer, **refusal)
+
+    def release(self) -> None:
+        if self.running:
+            at = self.random.randrange(len(self.running))
+            framework, agent, used, role = self.running.pop(at)
+            self.do("release", framework, agent, used, role=role)
+
+    def clock(self) -> None:
+        self.now += self.random.choice((0.5, 1.0, 5.0))
+        self.do("advance", self.now)
+
+    @property
+    def frameworks(self) -> list[str]:
+        return list(self.both[0]._roles)
+
+    def change(self) -> None:
+        draw = self.random
+        agents = list(self.both[0]._plugin._ledger.agents)
+        kind = draw.randrange(9)
+        if kind < 5 and self.frameworks:
+            verb = draw.choice(
+                (
+                    "suppress",
+                    "revive",
+                    "remove_framework",
+                    "deactivate_framework",
+                    "activate_framework",
+                )
+            )
+            self.do(verb, draw.choice(self.frameworks))
+        elif kind < 7 and agents:
+            verb = draw.choice(("remove_agent", "deactivate_agent", "activate_agent"))
+            self.do(verb, draw.choice(agents))
+        elif kind == 7:
+            self.do("update_weights", {draw.choice(("r1", "r2")): draw.choice((0.5, 2.0))})
+        elif agents:
+            self.do("update_agent", draw.choice(agents), draw.choice(TOTALS))
+
+
+@pytest.mark.parametrize("like", [None, "mesos"])
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_dealt_is_what_the_long_way_decides(seed: int, like: str | None) -> None:
+    pair = Pair(seed, like=like, backoff=0.0 if seed % 2 else 2.0, master_region="here")
+    for _ in range(4):
+        pair.add_agent()
+        pair.add_framework()
+    for _ in range(120):
+        pair.step()
+    pair.run()
+    fast, slow = (allocator.snapshot()["state"]["allocator"] for allocator in pair.both)
+    assert fast["refusals"] == slow["refusals"]
+    assert fast["ranking"] == slow["ranking"]
+
+
+def test_most_of_it_is_dealt() -> None:
+    pairs = [Pair(seed) for seed in range(10)]
+    for pair in pairs:
+        for _ in range(120):
+            pair.step()
+    assert sum(pair.both[0]._plugin._dealing.visited for pair in pairs) > 200
+    assert sum(pair.both[1]._plugin._dealing.visited for pair in pairs) == 0
+
+
+def test_offers_are_made_of_columns_when_asked_for() -> None:
+    a = Allocator(agent_order="id")
+    for name in ("m1", "m2"):
+        a.add_agent(name, "cpus:4")
+        a.add_framework(f"of {name}")
+    offers = a.run().offers
+    assert isinstance(offers._grants, Dealt)
+    assert offers.frameworks == [offer.framework for offer in offers] == ["of m1", "of m2"]
+    assert offers.agents == [offer.agent for offer in offers] == ["m1", "m2"]
+    assert offers.amounts == [offer.resources for offer in offers]
+    assert [offers[i].id for i in range(2)] == list(offers.ids) == [1, 2]
+    assert [grant.role for grant in offers._grants[:1]] == ["*"]
+
+
+def test_the_offers_of_a_run_are_declined_as_they_are() -> None:
+    a = Allocator(agent_order="id", backoff=0.0)
+    for i in range(5):
+        a.add_agent(f"m{i}", "cpus:4")
+    a.add_framework("f")
+    a.add_framework("g")
+    offers = a.run().offers
+    a.decline_many(offers, refuse_seconds=9)
+    assert not a.open_offers()
+    assert a._plugin.refusals() == 5
+    with pytest.raises(StaleOffer, match="was answered"):
+        a.decline_many(offers)
+    offers = a.run().offers
+    a.decline(offers[0])
+    with pytest.raises(StaleOffer, match="was answered"):
+        a.decline_many(offers)
+    with pytest.raises(StaleOffer, match="named twice"):
+        a.decline_many([offers[1], offers[1].id])
+    assert len(a.open_offers()) == 4
+    a.decline_many(list(offers)[1:])
+    a.decline_many([])
+    a.check()
+
+
+def test_declining_one_of_a_group_declines_all_in_one_call_too() -> None:
+    lines: list[str] = []
+    a = JournaledAllocator(lines.append, offer="demand", agent_order="id")
+    for i in range(3):
+        a.add_agent(f"m{i}", "cpus:1")
+    a.add_framework("f")
+    a.request("f", "cpus:1", 3, together=True)
+    offers = a.run().offers
+    assert len(offers) == 3
+    a.decline_many([offers[1]], refuse_seconds=0)
+    assert not a.open_offers()
+    a.decline_many(a.run().offers)
+    assert not replay(lines).differences
+    assert [line for line in lines if "decline" in line] == [
+        '{"do": "decline", "args": [2], "with": {"refuse_seconds": 0}}',
+        '{"do": "decline", "args": [4]}',
+    ]
+
+
+def test_few_candidates_are_found_without_a_walk() -> None:
+    a = Allocator(agent_order="id", backoff=0.0)
+    a.add_agent("m", "cpus:4")
+    for i in range(200):
+        a.add_framework(f"f{i:03}")
+    seen = []
+    for _ in range(200):
+        (offer,) = a.run().offers
+        seen.append(offer.framework)
+        a.decline(offer, refuse_seconds=1e6)
+    assert sorted(seen) == [f"f{i:03}" for i in range(200)]
+    assert not a.run().offers
+    assert a._plugin._dealing.tested < 200 * 200 / 2
+
+
+class TestAmounts:
+    def test_equal_ones_are_one(self) -> None:
+        amounts = Amounts()
+        one = amounts.same(Resources("cpus:1;mem:2"))
+        assert amounts.same(Resources("mem:2;cpus:1")) is one
+        assert amounts.same(Resources()) is amounts.nothing
+
+    def test_sums_are_remembered_with_the_names_in_order(self) -> None:
+        amounts = Amounts()
+        a, b = Resources("mem:2"), Resources("cpus:1")
+        both = amounts.plus(a, b, like=Resources("cpus:8;mem:8"))
+        assert str(both) == "cpus:1;mem:2"
+        assert amounts.plus(a, b, like=Resources("cpus:8;mem:8")) is both
+        assert amounts.minus(both, b) == a
+        assert amounts.minus(both, both) is amounts.nothing
+
+    def test_they_are_forgotten_when_they_are_many(self) -> None:
+        amounts = Amounts()
+        one = Resources("cpus:1")
+        for i in range(1, KEPT + 10):
+            amounts.plus(one, Resources.from_units({"mem": i}))
+        assert max(map(len, (amounts._known, amounts._sums))) <= KEPT
+        assert amounts.plus(one, one) == Resources("cpus:2")
