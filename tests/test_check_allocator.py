@@ -46,6 +46,32 @@ class LosesAnAgent(HierarchicalAllocator):
         pass
 
 
+class OffersMoreThanThereIs(HierarchicalAllocator):
+    def run(self):
+        outcome = super().run()
+        grants = [g._replace(resources=g.resources + g.resources) for g in outcome.grants]
+        return outcome._replace(grants=grants)
+
+
+class OffersToAStranger(HierarchicalAllocator):
+    def run(self):
+        outcome = super().run()
+        return outcome._replace(grants=[g._replace(framework="nobody") for g in outcome.grants])
+
+
+class OffersWhatIsAway(HierarchicalAllocator):
+    def deactivate_agent(self, agent):
+        pass
+
+
+class KeepsOffersOfThoseWhoLeft(HierarchicalAllocator):
+    def remove_framework(self, framework):
+        held = self.holdings(framework)
+        super().remove_framework(framework)
+        if held:
+            self.add_framework(framework, ["a"])
+
+
 class ByName(drf.Policy):
     name = "byname"
 
@@ -59,6 +85,24 @@ def starves(policy, **options):
 
 SEEDS = itertools.count()
 
+VERBS = [
+    "add_agent",
+    "remove_agent",
+    "activate_agent",
+    "deactivate_agent",
+    "add_framework",
+    "remove_framework",
+    "activate_framework",
+    "deactivate_framework",
+    "suppress",
+    "revive",
+    "update_weights",
+    "recover_resources",
+    "transition_offered_to_allocated",
+    "advance",
+    "run",
+]
+
 
 def draws(policy, *, seed, **options):
     return HierarchicalAllocator(policy, seed=next(SEEDS), **options)
@@ -69,6 +113,10 @@ def draws(policy, *, seed, **options):
     [
         (GivesNothingBack, "ledger"),
         (OffersTwice, "no_double_offers"),
+        (OffersMoreThanThereIs, "no_double_offers"),
+        (OffersToAStranger, "verbs"),
+        (OffersWhatIsAway, "verbs"),
+        (KeepsOffersOfThoseWhoLeft, "verbs"),
         (ForgetsWhatIsIdle, "verbs"),
         (Raises, "verbs"),
         (LosesAnAgent, "conservation"),
@@ -82,6 +130,20 @@ def test_planted_fault_is_found(factory, lost):
     assert result.outcome == "fails", str(found)
     assert result.history
     assert found.subject == factory.__name__
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_one_that_raises_at(verb):
+    class Raising(HierarchicalAllocator):
+        pass
+
+    def fails(self, *args, **kwargs):
+        raise RuntimeError(f"{verb} fails")
+
+    setattr(Raising, verb, fails)
+    (result,) = check_allocator(Raising, invariants=["verbs"], examples=200).results
+    assert result.outcome == "fails"
+    assert f"{verb} fails" in result.reason
 
 
 def test_errors():

@@ -38,31 +38,31 @@ def bar(console: Console) -> Progress:
 def show(console: Console, table: Table) -> None:
     """Print the table, turned on its side where only that fits the terminal; never cropped."""
     room = console.width
-    drawn = _drawn(table)
-    if _width(console, drawn) > room:
-        drawn = min((drawn, _drawn(table.transposed())), key=lambda side: _width(console, side))
+    side = drawn(table)
+    if _width(console, side) > room:
+        side = min((side, drawn(table.transposed())), key=lambda way: _width(console, way))
     console.print(Text(table.title, style="bold"), soft_wrap=True)
     # Where even that is wider than the terminal, lines run on rather than lose digits.
-    console.width = max(room, _width(console, drawn))
-    console.print(drawn)
+    console.width = max(room, _width(console, side))
+    console.print(side)
     console.print()
     console.width = room
 
 
-def _drawn(table: Table) -> RichTable:
+def drawn(table: Table) -> RichTable:
     """A table as narrow as whole cells allow; the heads of columns go over several lines."""
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    rich = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, name in enumerate(table.head):
         parts = [*name.split(), *(row[index] for row in table.rows)]
-        drawn.add_column(
+        rich.add_column(
             Text(name),
             justify="left" if index == 0 else "right",
             vertical="bottom",
             width=max(map(cell_len, parts), default=0),
         )
     for row in table.rows:
-        drawn.add_row(*(Text(cell) for cell in row))
-    return drawn
+        rich.add_row(*(Text(cell) for cell in row))
+    return rich
 
 
 def _width(console: Console, table: RichTable) -> int:

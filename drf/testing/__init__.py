@@ -1,7 +1,8 @@
 """For authors of policies, allocators and schedulers: fairness searched for, and scenario files with their engine.
 
 `check_policy` looks for instances in which a rule loses a property, `check_allocator` for a history that breaks an
-allocator; both need the extra ``testing``, and so does the module ``strategies`` (docs/howto-check.md). `rule_of`,
+allocator, `check_master` for one that breaks a master; they need the extra ``testing``, and so does the module
+``strategies`` (docs/howto-check.md). `rule_of`,
 `pool_of` and `filled` make of policies what the judge `drf.fairness` takes.
 
 `conform` runs scenarios against an allocator and a policy and says where they decide otherwise. What a scenario looks
@@ -20,10 +21,12 @@ from drf.testing.results import Findings, Result, Setting
 if TYPE_CHECKING:
     from drf.testing.checking import check_policy
     from drf.testing.invariants import check_allocator
+    from drf.testing.masters import check_master
 
 _SEARCHES = {
     "check_policy": "drf.testing.checking",
     "check_allocator": "drf.testing.invariants",
+    "check_master": "drf.testing.masters",
     "strategies": "drf.testing.strategies",
 }
 
@@ -35,6 +38,7 @@ __all__ = [
     "Scenario",
     "Setting",
     "check_allocator",
+    "check_master",
     "check_policy",
     "conform",
     "filled",

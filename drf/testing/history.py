@@ -36,7 +36,7 @@ LATER = 1000.0
 """Seconds after which every refusal of a history has ended."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Broken(Exception):
     """An invariant that a history broke, why, and the steps that led there."""
 

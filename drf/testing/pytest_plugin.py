@@ -10,7 +10,11 @@ Installed with `drf`. A test is marked with what is judged and takes the fixture
     def test_keeps_its_books(verdict):
         assert not verdict.bad, verdict
 
-The marks take what `drf.testing.check_policy` and `drf.testing.check_allocator` take; ``--drf-examples`` and
+    @pytest.mark.drf_master(MyMaster)
+    def test_keeps_its_promises(verdict):
+        assert not verdict.bad, verdict
+
+The marks take what `drf.testing.check_policy`, `check_allocator` and `check_master` take; ``--drf-examples`` and
 ``--drf-seed`` say how much is searched where a mark does not. Everything is imported when a marked test runs.
 """
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 MARKS = {
     "drf_policy": "drf_policy(policy, properties=None, **options): judge a policy, a rule or a pool at work",
     "drf_allocator": "drf_allocator(factory, **options): judge an allocator plug-in under random histories",
+    "drf_master": "drf_master(factory, **options): judge a master under random histories with faults",
 }
 
 
@@ -54,6 +59,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             todo = _checking().searches(*mark.args, **mark.kwargs)
         elif mark.name == "drf_allocator":
             todo = mark.kwargs.get("invariants") or _invariants().INVARIANTS
+        elif mark.name == "drf_master":
+            todo = mark.kwargs.get("invariants") or _masters().MASTER_INVARIANTS
         else:
             continue
         ids = [
@@ -62,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("verdict", [(mark, one) for one in todo], ids=ids, indirect=True)
         return
     raise pytest.UsageError(
-        f"{metafunc.definition.nodeid} takes the fixture verdict and has no mark drf_policy or drf_allocator"
+        f"{metafunc.definition.nodeid} takes the fixture verdict and has no mark {', '.join(MARKS)}"
     )
 
 
@@ -79,6 +86,8 @@ def verdict(request: pytest.FixtureRequest) -> Result:
         name, on, tasks = one
         options |= {"properties": [name], "on": on, "tasks": tasks}
         found = _checking().check_policy(*mark.args[:1], **options)
+    elif mark.name == "drf_master":
+        found = _masters().check_master(*mark.args, **(options | {"invariants": [one]}))
     else:
         found = _invariants().check_allocator(*mark.args, **(options | {"invariants": [one]}))
     result: Result = found.results[0]
@@ -91,3 +100,7 @@ def _checking() -> Any:
 
 def _invariants() -> Any:
     return importlib.import_module("drf.testing.invariants")
+
+
+def _masters() -> Any:
+    return importlib.import_module("drf.testing.masters")
