@@ -47,6 +47,9 @@ AttributesLike = Mapping[str, Any] | Sequence[tuple[str, Any]]
 Conversions = Sequence[tuple[ResourcesLike, ResourcesLike]]
 UsageLike = Mapping[str, Mapping[str, ResourcesLike]]
 
+READ = 1_000
+"""Of so many amounts it is known how they were written."""
+
 OPTIONS = frozenset(
     {
         "interval",
@@ -131,6 +134,7 @@ class Allocator:
         **options: Any,
     ) -> None:
         self._busy = False
+        self._read: dict[Any, Resources] = {}  # amounts as they were written
         self.space = space or ResourceSpace()
         for name in options:
             if name not in OPTIONS:
@@ -1118,7 +1122,23 @@ class Allocator:
             )
 
     def _amount(self, resources: ResourcesLike) -> Resources:
-        return Resources(resources, space=self.space)
+        """As an amount in the allocator's units; what is written alike is one object, which spares comparing."""
+        key: Any = None
+        if isinstance(resources, Resources):
+            if resources.space == self.space:
+                return resources
+        elif isinstance(resources, str):
+            key = resources
+        elif type(resources) is dict and all(type(v) in (int, float) for v in resources.values()):
+            key = tuple(resources.items())
+        found = self._read.get(key) if key is not None else None
+        if found is None:
+            found = Resources(resources, space=self.space)
+            if key is not None:
+                if len(self._read) >= READ:
+                    self._read.clear()
+                self._read[key] = found
+        return found
 
     def _total(
         self, resources: ResourcesLike, short: tuple[ResourcesLike, float] | None

@@ -8,7 +8,7 @@ room for that one task, and the order is taken again, until nothing fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from drf._backend import Client
 from drf.claims import Claims
@@ -167,8 +167,12 @@ class Cycle:
         grants: dict[tuple[str, str, str], Resources],
         shown: dict[str, Resources],
     ) -> None:
-        for role in self._ranking.roles.sort():
-            if not agent.free:
+        if not budget.unmet:
+            return
+        # Where no role is below another, only a role's own guarantee can lack something for it.
+        only = budget.unmet if self._ranking.is_flat else None
+        for role in self._ranking.in_order(only):
+            if not agent.free or not budget.unmet:
                 return
             unsatisfied = budget.unsatisfied(role)
             if not unsatisfied:
@@ -208,7 +212,7 @@ class Cycle:
     ) -> None:
         if not agent.free:
             return
-        for role in self._ranking.roles.sort():
+        for role in self._ranking.in_order() if budget is None else self._open(agent, budget):
             if not agent.free:
                 return
             for framework, found in self._willing(role, agent, shown):
@@ -233,6 +237,19 @@ class Cycle:
                 if budget is not None:
                     counted = offer.split(regular_scalar)
                     budget.give(role, {}, less(counted.quantities(), kept), agent=agent.name)
+
+    def _open(self, agent: Agent, budget: Budget) -> Iterable[str]:
+        """The roles in order that quota may allow something of the agent.
+
+        Where all is a plain amount, it may allow nothing to roles whose limits are used up, or to nobody.
+        """
+        names = tuple(agent.free.quantities())
+        if self._claims or agent.free != agent.free.scalars:
+            return self._ranking.in_order()
+        surplus = budget.surplus(agent=agent.name)
+        if surplus is not None and not any(surplus.get(name) for name in names):
+            return ()
+        return self._ranking.in_order(budget.open(names, self._ranking.served))
 
     def _willing(
         self, role: str, agent: Agent, shown: dict[str, Resources]

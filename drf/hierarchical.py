@@ -646,9 +646,10 @@ class HierarchicalAllocator:
             held = allocated or (
                 self._lenient and not self._was_offered(framework, role, agent, resources)
             )
-            if held or not (
-                self._ranking.is_flat and self._dealing.take_back(client, there, resources, False)
-            ):
+            if self._ranking.is_flat and self._dealing.take_back(client, there, resources, held):
+                if held:
+                    self._roles.ended(role, resources)
+            else:
                 self._ledger.give_back((framework, role), agent, resources, held=held)
                 self._ranking.unallocated(framework, role, agent, resources)
                 self._roles.moved(agent, role, resources, -1, held=held)

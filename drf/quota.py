@@ -104,16 +104,22 @@ class Budget:
             above = next((up for up in line_of(role)[1:] if up in self._nodes), "")
             self._below.setdefault(above, []).append(role)
         self.guaranteed = any(node.guarantees for node in self._nodes.values())
-        self._required = self._lacking("") if self.guaranteed else {}
+        self.unmet = {role for role in self._nodes if self._lacks(role)}
+        self._tops = {role: self._lacking(role) for role in self._below.get("", ())}
+        self._required: dict[str, int] = {}
+        for lacking in self._tops.values() if self.guaranteed else ():
+            add_to(self._required, lacking, 1)
+        self._open: dict[tuple[str, ...], set[str]] = {}
         self._available = dict(free()) if self.guaranteed else {}
+
+    def _lacks(self, role: str) -> bool:
+        return bool(less(self._nodes[role].guarantees, self._consumed[role]))
 
     def _lacking(self, role: str) -> dict[str, int]:
         """What guarantees of the role, or of those below it, still lack, whichever is more of a name."""
         below: dict[str, int] = {}
         for child in self._below.get(role, ()):
             below = added(below, self._lacking(child))
-        if not role:
-            return below
         node, consumed = self._nodes[role], self._consumed[role]
         own = less(node.guarantees, consumed)
         both = {name: max(own.get(name, 0), below.get(name, 0)) for name in {**own, **below}}
@@ -160,6 +166,20 @@ class Budget:
                 left = max(top - consumed.get(resource, 0) - (but or {}).get(resource, 0), 0)
                 out[resource] = min(out.get(resource, left), left)
         return out
+
+    def open(self, names: tuple[str, ...], roles: Callable[[], Iterable[str]]) -> set[str]:
+        """Which of the roles may still have some of one of these amounts, as limits have it; not to be changed.
+
+        O(roles) at first, then O(1); what a role with quota above it gets makes it O(roles) again.
+        """
+        found = self._open.get(names)
+        if found is None:
+            found = self._open[names] = {role for role in roles() if self._is_open(role, names)}
+        return found
+
+    def _is_open(self, role: str, names: tuple[str, ...]) -> bool:
+        limit = self.limit_left(role)
+        return limit is None or any(limit.get(name, 1) for name in names)
 
     def surplus(
         self, kept: Quantities = NONE, *, agent: str | None = None
@@ -210,14 +230,24 @@ class Budget:
     ) -> None:
         """The role got so much of the agent, part of it towards guarantees."""
         both = added(guaranteed, extra)
-        for name in self.line(role):
+        line = self.line(role)
+        for name in line:
             add_to(self._consumed[name], both, 1)
+            if name in self.unmet and not self._lacks(name):
+                self.unmet.discard(name)
+        if line and line != [role]:
+            self._open.clear()
+        for names, found in self._open.items():
+            if role in found and not self._is_open(role, names):
+                found.discard(role)
         if self.guaranteed:
             if agent not in self._beside:
                 self._available = less(self._available, both)
-            if self._tree:
-                self._required = self._lacking("")
-            else:
+            if self._tree and line:
+                add_to(self._required, self._tops[line[-1]], -1)
+                self._tops[line[-1]] = self._lacking(line[-1])
+                add_to(self._required, self._tops[line[-1]], 1)
+            elif not self._tree:
                 self._required = less(self._required, guaranteed)
 
 

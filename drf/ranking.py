@@ -5,7 +5,7 @@ All of them divide by the whole cluster; weights are those of roles. What is off
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from drf._random import SplitMix64
@@ -16,6 +16,9 @@ from drf.resources import Resources, ResourceSpace
 from drf.roles import Quantities, less
 from drf.snapshot import moment, packed, pairs, read_units, stream, unpacked, whole
 from drf.sorter import Sorter
+
+FEW = 16
+"""So many roles are taken from the order at first: mostly the first few take all there is."""
 
 
 class Ranking:
@@ -146,6 +149,34 @@ class Ranking:
         for role in self.roles.sort():
             for framework in self.frameworks(role).sort():
                 yield role, framework
+
+    def in_order(self, only: Collection[str] | None = None) -> Iterable[str]:
+        """The roles that are asked, or those of them alone, in the order of now, whatever is granted meanwhile.
+
+        O(roles) where all are asked for; of a few O(them).
+        """
+        if not self.is_flat:
+            names = self.roles.sort()
+            return names if only is None else [name for name in names if name in only]
+        if only is not None and FEW * len(only) < 4 * len(self.roles):
+            self.roles.next()  # brings the order up to date
+            asked = (name for name in only if name in self.roles and self.roles.is_active(name))
+            return sorted(asked, key=self.roles._key)
+        return self._unfolded(only)
+
+    def _unfolded(self, only: Collection[str] | None) -> Iterator[str]:
+        """A few at a time: a grant moves only the role that got it, so those that were not asked keep their order."""
+        seen: set[str] = set()
+        count = FEW
+        while True:
+            names = self.roles.first(count)
+            for name in [name for name in names if name not in seen]:
+                seen.add(name)
+                if only is None or name in only:
+                    yield name
+            if len(names) < count:
+                return
+            count *= 4
 
     def served(self) -> list[str]:
         """The roles with frameworks, by name; O(roles)."""

@@ -234,6 +234,11 @@ class RoleTree:
         for name in line_of(role):
             add_to(self._make(name).unreserved_held, units, 1)
 
+    def ended(self, role: str, amount: Resources) -> None:
+        """So much that was held in the role came back, and the kernel has noted what is out; O(names x depth)."""
+        for name in line_of(role):
+            add_to(self._make(name).unreserved_held, amount.quantities(), -1)
+
     def state(self) -> dict[str, Any]:
         """Its part of a snapshot: weights and quotas; the rest follows from agents and frameworks; O(roles)."""
         return {

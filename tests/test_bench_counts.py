@@ -32,8 +32,8 @@ CYCLES = {
     "calls in Python, all rounds of declines": 66_015,
 }
 QUOTAS = {
-    "calls in Python, 30 roles with quota, first cycle": 23_104,
-    "calls in Python, 30 roles with quota, next cycle": 16_284,
+    "calls in Python, 30 roles with quota, first cycle": 7_773,
+    "calls in Python, 30 roles with quota, next cycle": 989,
 }
 
 

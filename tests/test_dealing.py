@@ -40,6 +40,7 @@ class Pair:
         self.both = [Allocator(seed=seed, **options) for _ in range(2)]
         self.both[1]._plugin._ranking.__class__ = LongWay
         self.now = 0.0
+        self.quota = 0  # how many of its changes set one
         self.names = 0
         self.running: list[tuple[str, str, str, str]] = []
 
@@ -164,7 +165,7 @@ class Pair:
     def change(self) -> None:
         draw = self.random
         agents = list(self.both[0]._plugin._ledger.agents)
-        kind = draw.randrange(9)
+        kind = draw.randrange(9 + self.quota)
         if kind < 5 and self.frameworks:
             verb = draw.choice(
                 (
@@ -179,6 +180,11 @@ class Pair:
         elif kind < 7 and agents:
             verb = draw.choice(("remove_agent", "deactivate_agent", "activate_agent"))
             self.do(verb, draw.choice(agents))
+        elif kind > 8:
+            limits = draw.choice(({}, {"cpus": 6}, {"cpus": 6, "mem": 30}))
+            guarantees = draw.choice(({}, {"cpus": 5}, {"cpus": 2, "mem": 16}))
+            role = draw.choice(("r1", "r2", "r3"))
+            self.do("update_quota", role, guarantees=guarantees, limits=limits)
         elif kind == 7:
             self.do("update_weights", {draw.choice(("r1", "r2")): draw.choice((0.5, 2.0))})
         elif agents:
@@ -198,6 +204,19 @@ def test_what_is_dealt_is_what_the_long_way_decides(seed: int, like: str | None)
     fast, slow = (allocator.snapshot()["state"]["allocator"] for allocator in pair.both)
     assert fast["refusals"] == slow["refusals"]
     assert fast["ranking"] == slow["ranking"]
+
+
+@pytest.mark.parametrize("quota", ["tree", "mesos"])
+@pytest.mark.parametrize("seed", range(40))
+def test_with_quota_the_order_is_taken_a_few_at_a_time(seed: int, quota: str) -> None:
+    pair = Pair(seed, quota=quota, backoff=0.0)
+    pair.quota = 6
+    for _ in range(5):
+        pair.add_agent()
+        pair.add_framework()
+    for _ in range(100):
+        pair.step()
+    pair.run()
 
 
 def test_most_of_it_is_dealt() -> None:

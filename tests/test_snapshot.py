@@ -196,7 +196,7 @@ KEPT = {
 """What each class with a state gives to a snapshot. Who adds an attribute adds it here, or below with a reason."""
 
 DERIVED = {
-    Allocator: {"_busy": "within a call only"},
+    Allocator: {"_busy": "within a call only", "_read": "spares reading an amount again"},
     HierarchicalAllocator: {
         "_interval": "options",
         "_eager": "options",
