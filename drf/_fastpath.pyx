@@ -3,16 +3,29 @@
 """The compiled kernels: the twin of `_purepath.py`, in the same order with the same names. They decide exactly the same."""
 
 cimport cython
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcmp, memmove, memset
 
-KERNEL = 4
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define drf_prefetch(address) __builtin_prefetch(address)
+    #else
+    #define drf_prefetch(address)
+    #endif
+    """
+    void prefetch "drf_prefetch" (const void *address) noexcept nogil
+
+KERNEL = 5
 
 cdef enum:
     LOAD = 256
+    AHEAD = 16                           # so many clients are fetched at a time, where there are
+    MANY = 8192                          # rows, too many for the caches
 
 cdef long long LIMIT = 1LL << 53
 
@@ -105,8 +118,11 @@ cdef class Order:
     cdef double **weights                # a weight a column, or NULL: the one weight
     cdef double *shares
     cdef char *active
-    cdef const char **text               # the name's UTF-8; the name table keeps it alive
+    cdef const char **text               # the name's UTF-8; the name table keeps it alive; NULL: the row is free
     cdef Py_ssize_t *length
+    cdef bytes start                     # what all names start with, or a part of it
+    cdef unsigned long long *head        # eight bytes of the name behind that, as a number: most names compare by it
+    cdef Block **home                    # where the row's entry stands, if it is in the order
     cdef long long *totals
     cdef char *counted
     cdef Block **blocks
@@ -140,6 +156,8 @@ cdef class Order:
         PyMem_Free(self.active)
         PyMem_Free(self.text)
         PyMem_Free(self.length)
+        PyMem_Free(self.head)
+        PyMem_Free(self.home)
         PyMem_Free(self.totals)
         PyMem_Free(self.counted)
         PyMem_Free(self.blocks)
@@ -166,7 +184,13 @@ cdef class Order:
     def _descended(self):
         raise NotImplementedError
 
-    # -- the three verbs of the hot path
+    def _undemanded(self, client):
+        raise NotImplementedError
+
+    def _served(self, k, demands):
+        raise NotImplementedError
+
+    # -- the verbs of the hot path
 
     def next(self):
         """The client with the lowest share, ties by number of grants, then name; None if none is active; O(1).
@@ -191,8 +215,6 @@ cdef class Order:
         Raises UnknownName, InvalidQuantity.
         """
         cdef Vector vector
-        cdef Py_ssize_t j
-        cdef long long *held
         cdef int row
         if self._apart or agent is not None:
             self._moved(client, resources, agent, 1)
@@ -205,16 +227,8 @@ cdef class Order:
             vector = <Vector>resources
         else:
             vector = self._vector(resources)
-        held = self.held + row * self.width
-        for j in range(vector.size):
-            if held[j] + vector.units[j] > LIMIT:
-                self._overflown(client, vector)
-                return
-        self.unplace(row)
-        for j in range(vector.size):
-            held[j] += vector.units[j]
-        self.counts[row] += 1
-        self.place(row)
+        if not self.grant(row, vector):
+            self._overflown(client, vector)
 
     def unallocated(self, client, resources, *, agent=None):
         """The client gave so much back (on that agent); O(resources + log clients).
@@ -245,6 +259,56 @@ cdef class Order:
         for j in range(vector.size):
             held[j] -= vector.units[j]
         self.place(row)
+
+    def serve(self, k, demands):
+        """The first client in order is granted its own demand, k times; the clients so picked, in turn.
+
+        The same as `next` and `allocated` k times. It ends early where no client is active.
+        O(k (resources + log clients)). Raises InputError where a client that is picked has no demand, and what
+        `allocated` raises; then nothing is granted at all.
+        """
+        cdef Vector vector
+        cdef Py_ssize_t left
+        cdef int row
+        cdef int fetched = 0
+        cdef list picked = []
+        cdef list given = []
+        if self._apart or self._nested:
+            return self._served(k, demands)
+        left = k
+        try:
+            while left > 0:
+                if self.stale:
+                    self._rebuild()
+                if self.block_count == 0:
+                    break
+                if fetched == 0 and self.size >= MANY and type(demands) is dict:
+                    fetched = self.fetch(demands)
+                fetched -= 1
+                if left % 65536 == 0:
+                    PyErr_CheckSignals()
+                row = self.blocks[0].row[0]
+                client = self._names[row]
+                try:
+                    demand = demands[client]
+                except KeyError:
+                    self._undemanded(client)
+                    break
+                if type(demand) is Vector and (<Vector>demand).owner is self._owner:
+                    vector = <Vector>demand
+                else:
+                    vector = self._vector(demand)
+                if not self.grant(row, vector):
+                    self._overflown(client, vector)
+                    break
+                picked.append(client)
+                given.append(vector)
+                left -= 1
+        except BaseException:
+            for client, vector in zip(reversed(picked), reversed(given)):
+                self._charge(client, vector, -1, -1)
+            raise
+        return picked
 
     # -- questions
 
@@ -355,6 +419,8 @@ cdef class Order:
                 self.active = <char *>_grown(self.active, room)
                 self.text = <const char **>_grown(self.text, room * sizeof(char *))
                 self.length = <Py_ssize_t *>_grown(self.length, room * sizeof(Py_ssize_t))
+                self.head = <unsigned long long *>_grown(self.head, room * sizeof(unsigned long long))
+                self.home = <Block **>_grown(self.home, room * sizeof(Block *))
                 self.room = room
             self._names.append("")
             self.things.append(None)
@@ -363,6 +429,7 @@ cdef class Order:
         self._rows[name] = row
         self._names[row] = name
         self.text[row] = PyUnicode_AsUTF8AndSize(name, &self.length[row])
+        self.take_name(row)
         for j in range(self.width):
             self.held[row * self.width + j] = 0
         self.counts[row] = 0
@@ -378,6 +445,7 @@ cdef class Order:
         del self._rows[name]
         self._names[row] = ""
         self.things[row] = None
+        self.text[row] = NULL
         self.put_weight(row, 1.0)
         self._free.append(row)
         if row == self.recent_row:
@@ -430,45 +498,40 @@ cdef class Order:
         self.charge_row(self._rows[name], vector, sign, grants)
 
     cdef int charge_row(self, int row, Vector vector, int sign, int grants) except -1:
+        """As `_charge`; an entry that stays where it is, as most do, is changed in place."""
         cdef long long *held = self.held + row * self.width
-        cdef Py_ssize_t b, j
-        cdef int i
+        cdef bint listed = not self.stale and self.active[row]
         cdef Block *block
-        if self.stale or not self.active[row]:
-            for j in range(vector.size):
-                held[j] += sign * vector.units[j]
-            self.counts[row] += grants
-            self.place(row)
-            return 0
-        b = self.find_block(self.shares[row], row)
-        block = self.blocks[b]
-        i = self.find_entry(block, self.shares[row], row)
+        cdef double share
+        cdef int i = 0
+        cdef Py_ssize_t j
+        if listed:
+            block = self.home[row]
+            while block.row[i] != row:
+                i += 1
+            # Only where both neighbours, if there are any, stand in the same block.
+            listed = (i > 0 or block == self.blocks[0]) and (i + 1 < block.size or self.block_count == 1)
+        if not listed:
+            self.unplace(row)
         for j in range(vector.size):
             held[j] += sign * vector.units[j]
         self.counts[row] += grants
-        self.move(b, i, row)
-        return 0
-
-    cdef int move(self, Py_ssize_t b, int i, int row) except -1:
-        """Let the entry, whose share or grants changed, stand where it belongs: mostly that is near, or where it is."""
-        cdef Block *block = self.blocks[b]
-        cdef double share = self.share_of(row)
-        cdef bint stays
+        if not listed:
+            return self.place(row)
         self.listing = None
-        if i:
-            stays = self.before(block.share[i - 1], block.row[i - 1], share, row)
-        else:
-            stays = b == 0 or self.before(self.last_share[b - 1], self.last_row[b - 1], share, row)
-        if stays and i + 1 < block.size:
-            stays = self.before(share, row, block.share[i + 1], block.row[i + 1])
-        elif stays and b + 1 < self.block_count:
-            stays = self.before(share, row, self.blocks[b + 1].share[0], self.blocks[b + 1].row[0])
-        if stays:
+        share = self.share_of(row)
+        if (i == 0 or self.before(block.share[i - 1], block.row[i - 1], share, row)) and (
+            i + 1 == block.size or self.before(share, row, block.share[i + 1], block.row[i + 1])
+        ):
             block.share[i] = self.shares[row] = share
             if i + 1 == block.size:
-                self.set_last(b)
+                self.set_last(0)
             return 0
-        self.take_out(b, i)
+        block.size -= 1
+        memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
+        memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
+        if i == block.size:
+            self.set_last(0)
         return self.place(row)
 
     def _set_state(self, name, tuple held, long long grants):
@@ -490,6 +553,75 @@ cdef class Order:
         if row is None:
             return -1
         return row
+
+    cdef int grant(self, int row, Vector vector) except -1:
+        """The client gets so much more, in one grant: 1, or 0 and nothing changes where that would pass the limit."""
+        cdef long long *held = self.held + row * self.width
+        cdef Py_ssize_t j
+        for j in range(vector.size):
+            if held[j] + vector.units[j] > LIMIT:
+                return 0
+        self.unplace(row)
+        for j in range(vector.size):
+            held[j] += vector.units[j]
+        self.counts[row] += 1
+        self.place(row)
+        return 1
+
+    cdef int fetch(self, dict demands) except -1:
+        """Touch what the next steps will read, all at once: one by one, the processor would wait for each. How many."""
+        cdef int ahead = AHEAD if self.blocks[0].size > AHEAD else self.blocks[0].size
+        cdef int rows[AHEAD]
+        cdef int i, row
+        cdef list found = []
+        for i in range(ahead):
+            row = rows[i] = self.blocks[0].row[i]
+            prefetch(self.held + row * self.width)
+            prefetch(&self.counts[row])
+            prefetch(&self.weight[row])
+            prefetch(&self.weights[row])
+            prefetch(&self.shares[row])
+            prefetch(&self.home[row])
+            prefetch(&self.head[row])
+            prefetch(&self.active[row])
+            prefetch(<PyObject *>self._names[row])
+        for i in range(ahead):
+            found.append(demands.get(self._names[rows[i]]))
+        for demand in found:
+            if type(demand) is Vector:
+                prefetch((<Vector>demand).units)
+        return ahead
+
+    cdef int take_name(self, int row) except -1:
+        """A new name: what all start with may become shorter, which happens at most as often as that has bytes."""
+        cdef Py_ssize_t common
+        cdef const char *start
+        cdef int i
+        if self.start is None:
+            self.start = self.text[row][:self.length[row]]
+        common = len(self.start)
+        start = self.start
+        if common > self.length[row] or memcmp(start, self.text[row], common) != 0:
+            common = 0
+            while common < self.length[row] and start[common] == self.text[row][common]:
+                common += 1
+            self.start = self.start[:common]
+            for i in range(self.size):
+                if self.text[i] != NULL:
+                    self.put_head(i)
+        else:
+            self.put_head(row)
+        return 0
+
+    cdef void put_head(self, int row) noexcept:
+        cdef Py_ssize_t i
+        cdef Py_ssize_t common = len(self.start)
+        cdef unsigned long long head = 0
+        for i in range(common, common + 8):
+            head <<= 8
+            if i < self.length[row]:
+                head |= <unsigned char>self.text[row][i]
+        self.head[row] = head
 
     cdef int put_weight(self, int row, object weight) except -1:
         cdef Py_ssize_t j
@@ -531,6 +663,8 @@ cdef class Order:
             return share_a < share_b
         if self.counts[a] != self.counts[b]:
             return self.counts[a] < self.counts[b]
+        if self.head[a] != self.head[b]:
+            return self.head[a] < self.head[b]
         shorter = self.length[a] if self.length[a] < self.length[b] else self.length[b]
         order = memcmp(self.text[a], self.text[b], shorter)
         if order != 0:
@@ -610,6 +744,7 @@ cdef class Order:
         self.listing = None
         if self.block_count == 0:
             self.insert_block(0)
+            self.home[row] = self.blocks[0]
             self.blocks[0].share[0] = share
             self.blocks[0].row[0] = row
             self.blocks[0].size = 1
@@ -627,6 +762,8 @@ cdef class Order:
             memmove(upper.row, block.row + half, (LOAD - half) * sizeof(int))
             upper.size = LOAD - half
             block.size = half
+            for i in range(upper.size):
+                self.home[upper.row[i]] = upper
             self.set_last(b)
             self.set_last(b + 1)
             if self.before(self.last_share[b], self.last_row[b], share, row):
@@ -638,26 +775,28 @@ cdef class Order:
         block.share[i] = share
         block.row[i] = row
         block.size += 1
+        self.home[row] = block
         self.set_last(b)
         return 0
 
     cdef int unplace(self, int row) except -1:
         """Take the client out of the order, before anything that its entry is made of changes."""
-        cdef double share
         cdef Py_ssize_t b
+        cdef int i = 0
+        cdef Block *block
         if self.stale or not self.active[row]:
             return 0
         self.listing = None
-        share = self.shares[row]
-        b = self.find_block(share, row)
-        self.take_out(b, self.find_entry(self.blocks[b], share, row))
-        return 0
-
-    cdef void take_out(self, Py_ssize_t b, int i) noexcept:
-        cdef Block *block = self.blocks[b]
+        block = self.home[row]
+        while block.row[i] != row:  # numbers side by side: cheaper than comparing what they stand for
+            i += 1
+        if i < block.size - 1:
+            block.size -= 1
+            memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
+            memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
+            return 0
+        b = self.find_block(self.shares[row], row)
         block.size -= 1
-        memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
-        memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
         if block.size:
             self.set_last(b)
         else:
@@ -702,6 +841,7 @@ cdef class Order:
             while block.size < half and taken < active:
                 block.row[block.size] = rows[taken]
                 block.share[block.size] = self.shares[rows[taken]]
+                self.home[rows[taken]] = block
                 block.size += 1
                 taken += 1
             self.set_last(self.block_count - 1)
@@ -753,6 +893,8 @@ cdef class Order:
                 return "a block is empty or too long"
             for i in range(self.blocks[b].size):
                 row = self.blocks[b].row[i]
+                if self.home[row] != self.blocks[b]:
+                    return "an entry stands in another block than its row says"
                 entries.append((self.blocks[b].share[i], self.counts[row], self._names[row]))
             last = self.blocks[b].size - 1
             if self.last_share[b] != self.blocks[b].share[last] or self.last_row[b] != self.blocks[b].row[last]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakSet
 
 from drf._backend import Order, Vector
@@ -85,6 +85,11 @@ class Sorter(Order):
     >>> s.allocated("B", {"cpus": 3, "mem": 1})     # 3/9 cpus, 1/18 mem: share 1/3
     >>> s.next(), s.share("B")
     ('A', 0.3333333333333333)
+
+    Many grants in one call, each to the first client, of its own demand:
+
+    >>> s.serve(3, {"A": {"cpus": 1, "mem": 4}, "B": {"cpus": 3, "mem": 1}})
+    ['A', 'B', 'A']
 
     Paths make a tree, in which siblings compete by what is held below them, and each level is fair:
 
@@ -165,6 +170,7 @@ class Sorter(Order):
             self._add_row(client, self._weight_of(client), active)
         else:
             self._tree.add(client, active)
+            self._tree.weigh(client, self._weight_of(client))  # the node may have been there
 
     def remove(self, client: str) -> None:
         """Forget the client, with what it holds; O(log clients). Raises UnknownName."""
@@ -475,6 +481,33 @@ class Sorter(Order):
         finally:
             self._nested = True
 
+    def _served(self, k: int, demands: Mapping[str, Any]) -> list[str]:
+        """What `serve` does where there are agents, a tree, or keys of a policy in Python."""
+        picked: list[str] = []
+        given: list[Any] = []
+        try:
+            for _ in range(k):
+                client = self.next()
+                if client is None:
+                    break
+                try:
+                    demand = demands[client]
+                except KeyError:
+                    self._undemanded(client)
+                self.allocated(client, demand)
+                picked.append(client)
+                given.append(demand)
+        except Exception:
+            for client, demand in zip(reversed(picked), reversed(given), strict=True):
+                Sorter.charge(self, client, demand, sign=-1, grants=-1)
+            raise
+        return picked
+
+    def _undemanded(self, client: str) -> NoReturn:
+        raise InputError(
+            f"client {client!r} is next, and has no demand; give one, or deactivate the client"
+        ) from None
+
     def _list(self, client: str, active: bool) -> None:
         self._known(client)
         if self._tree is None:
@@ -693,6 +726,8 @@ class _PolicySorter(Sorter):
                 self._path_weights.pop(client, None)
             else:
                 self._path_weights[client] = before
+            if self._tree is not None:
+                self._tree.weigh(client, self._weight_of(client))
 
         self._rekey(client, undo)
 
@@ -732,6 +767,19 @@ class _PolicySorter(Sorter):
     ) -> None:
         super().charge(client, resources, agent=agent, sign=sign, grants=grants)
         self._rekey(client, lambda: self._moved(client, resources, agent, -sign, grants=-grants))
+
+    def serve(self, k: int, demands: Mapping[str, Any]) -> list[str]:
+        random, own = self._random.state, None if self._own is None else self._own.state()
+        try:
+            return self._served(k, demands)
+        except Exception:
+            self._old = True  # the keys are those of grants that were undone
+            if self._own is not None:
+                self._own = kept = self.policy.ordering(self)
+                assert kept is not None
+                kept.load(own)
+            self._random.state = random
+            raise
 
     def waiting(self, client: str, since: float | None) -> None:
         super().waiting(client, since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import inspect
@@ -52,6 +53,10 @@ class Overflown(Exception):
     pass
 
 
+class Undemanded(Exception):
+    pass
+
+
 def plain(kernel: ModuleType) -> Any:
     """An order with the least around it: amounts are tuples, hooks raise."""
 
@@ -77,6 +82,13 @@ def plain(kernel: ModuleType) -> Any:
 
         def _descended(self) -> str:
             return "below"
+
+        def _undemanded(self, client: str) -> None:
+            raise Undemanded(client)
+
+        def _served(self, k: int, demands: dict[str, Any]) -> list[str]:
+            self.seen.append((k, demands))
+            return []
 
     return Plain()
 
@@ -157,7 +169,7 @@ class LockStep:
         for order in self.both:
             try:
                 outcomes.append(getattr(order, verb)(*args, **options))
-            except (Unknown, Overdrawn, Overflown) as refusal:
+            except (Unknown, Overdrawn, Overflown, Undemanded) as refusal:
                 outcomes.append((type(refusal), refusal.args))
         assert outcomes[0] == outcomes[1]
 
@@ -209,6 +221,36 @@ class LockStep:
             for j, q in enumerate(amounts):
                 client.held[j] -= q
 
+    def serve(self, k: int, demands: dict[str, tuple[int, ...]], ready: bool) -> None:
+        """As many steps one by one on the brute one; all or, where one is refused, none."""
+        due: object = []
+        after = copy.deepcopy(self.brute)
+        for _ in range(k):
+            name = next(iter(after.sort()), None)
+            if name is None:
+                break
+            if name not in demands:
+                due = (Undemanded, (name,))
+                break
+            client = after.clients[name]
+            if any(h + q > LIMIT for h, q in zip(client.held, demands[name], strict=False)):
+                due = (Overflown, (name, demands[name]))
+                break
+            for j, q in enumerate(demands[name]):
+                client.held[j] += q
+            client.grants += 1
+            due.append(name)  # type: ignore[attr-defined]
+        if isinstance(due, list):
+            self.brute = after
+        found = []
+        for order in self.both:
+            given = {n: order._vector(d) for n, d in demands.items()} if ready else demands
+            try:
+                found.append(order.serve(k, given))
+            except (Undemanded, Overflown) as refusal:
+                found.append((type(refusal), refusal.args))
+        assert found == [due, due]
+
     def charge(self, name: str, amounts: tuple[int, ...], sign: int, grants: int) -> None:
         """As the wrapper does: what was checked before."""
         client = self.brute.clients[name]
@@ -238,7 +280,21 @@ class LockStep:
             held[j] += now - before
 
 
-NAMES = ["", "a", "aa", "b", "B", "a.b", "ä", "\U0001f600", "\ufffd", "日本", "a\0b", "z" * 40]
+NAMES = [
+    "",
+    "a",
+    "aa",
+    "aä",
+    "b",
+    "B",
+    "a.b",
+    "ä",
+    "\U0001f600",
+    "\ufffd",
+    "日本",
+    "a\0b",
+    "z" * 40,
+]
 """Order of code points is order of UTF-8 bytes; UTF-16 would put the emoji before U+FFFD."""
 AMOUNTS = st.one_of(
     st.sampled_from([0, 1, 2, 3, 6]), st.sampled_from([LIMIT // 3, LIMIT // 2, LIMIT - 1, LIMIT])
@@ -262,6 +318,13 @@ steps = st.one_of(
     st.tuples(st.just("shift"), names, vectors, vectors),
     st.tuples(st.just("charge"), names, short, st.sampled_from([1, -1]), st.integers(0, 2)),
     st.tuples(st.just("set_state"), names, vectors, st.integers(0, 5)),
+    st.tuples(st.just("serve"), st.integers(-1, 12), st.dictionaries(names, short), st.booleans()),
+    st.tuples(
+        st.just("serve"),
+        st.integers(1, 12),
+        st.fixed_dictionaries(dict.fromkeys(NAMES, short)),
+        st.booleans(),
+    ),
 )
 
 
@@ -316,7 +379,12 @@ def test_order_is_equal_where_blocks_split_and_empty(
     for step in range(120):
         name = draw.choice(there)
         what = draw.random()
-        if what < 0.45:  # the hot path: who is first gets one more
+        if step % 10 == 0:
+            some = {n: (draw.randint(0, levels), draw.randint(0, levels)) for n in there}
+            if step % 40 == 0:
+                del some[name]
+            lock.serve(draw.randint(1, 40), some, step % 20 == 0)
+        elif what < 0.45:  # the hot path: who is first gets one more
             first = lock.both[0].next() or name
             lock.allocated(first, (draw.randint(0, levels), draw.randint(0, levels)))
         elif what < 0.6:
@@ -438,6 +506,10 @@ def test_what_concerns_agents_or_trees_is_left_to_the_wrapper(
         assert order.next() == "a"
         order._nested = True
         assert order.next() == "below"
+        assert order.serve(3, {"a": (1,)}) == []
+        order._nested, order._apart = False, True
+        assert order.serve(4, {}) == []
+        assert order.seen[4:] == [(3, {"a": (1,)}), (4, {})]
 
 
 def test_a_vector_of_another_order_is_not_taken_as_it_is(
@@ -750,3 +822,7 @@ def test_the_ordering_workload_gives_the_known_checksums(
             assert ordering.checksum(picked) == due, (package.backend(), loop, clients)
             sorter.check()
             assert math.isfinite(sorter.share(picked[-1]))
+            if loop == "hot":
+                at_once, demands = ordering.prepared(clients, make=package.Sorter)
+                assert ordering.bulk(at_once, demands, count) == picked
+                assert at_once.state() == sorter.state()

@@ -78,12 +78,7 @@ class Runner:
         """Add the workload's records, notes and faults to the outcome; yields each size when it is done or left out."""
         first = len(outcome.records)
         sizes = self.sizes(workload)
-        if workload.missing:
-            note = f"{workload.name}: not measured, {workload.missing}"
-            outcome.notes += [note] if note not in outcome.notes else []
-            yield from sizes
-        else:
-            yield from self._climb(workload, sizes, outcome)
+        yield from self._climb(workload, sizes, outcome)
         found = [(record.figure, record.size) for record in outcome.records[first:]]
         outcome.owed += [
             (workload.name, goal)

@@ -51,7 +51,7 @@ class Workload:
 
     ``run(size, watch)`` prepares, and times the parts named in ``figures`` (name -> what one operation of it is)
     through the watch. ``sizes`` grow, and ``axis`` names the number that cost is plotted against. ``quick`` is how many
-    of the sizes a quick run takes. ``missing`` says why there is nothing to run yet.
+    of the sizes a quick run takes.
     """
 
     name: str
@@ -63,7 +63,6 @@ class Workload:
     goals: tuple[Goal, ...] = ()
     cpp: tuple[Cpp, ...] = ()
     quick: int = 2
-    missing: str = ""
 
 
 @dataclass(slots=True)
