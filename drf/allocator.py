@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from drf.advice import advise
 from drf.affinity import Affinity
+from drf.amounts import Amounts
 from drf.constraints import OfferConstraints
 from drf.dealing import Dealt
 from drf.errors import (
@@ -145,13 +146,17 @@ class Allocator:
             raise InvalidOption(
                 "options are those of the built-in allocator; give them to your plugin"
             )
-        self._plugin: Any = plugin or HierarchicalAllocator(
-            policy, like=like, space=self.space, seed=seed, **options
-        )
+        self._plugin: Any = plugin
+        if plugin is None:
+            self._plugin = HierarchicalAllocator(
+                policy, like=like, space=self.space, seed=seed, **options
+            )
         if offer_timeout is not None and not 0 < offer_timeout < math.inf:
             raise InvalidOption(
                 f"offer_timeout is {offer_timeout!r}; it is a number of seconds above 0, or None"
             )
+        own = isinstance(self._plugin, HierarchicalAllocator)
+        self._sums: Amounts = self._plugin.amounts if own else Amounts(self.space)
         self._offer_timeout = offer_timeout
         self._book = OfferBook()
         self._tasks = TaskBook()
@@ -499,7 +504,8 @@ class Allocator:
         served, unmet = _split(grant.tasks, amount) if grant.tasks else ((), ())
         who = (grant.framework, grant.agent, grant.role)
         self._plugin.transition_offered_to_allocated(*who, amount, served=served)
-        self._plugin.recover_resources(*who, grant.resources - amount, unmet=unmet, **refusal)
+        rest = self._sums.minus(grant.resources, amount)
+        self._plugin.recover_resources(*who, rest, unmet=unmet, **refusal)
         self._book.close(number)
         for task in launched:
             self._tasks.add(task)

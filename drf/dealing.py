@@ -172,7 +172,8 @@ class Dealt(Sequence[Grant]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         client = self.clients[index]
-        return Grant(client.framework, client.role, self.sites[index].name, self.amounts[index])
+        fields = (client.framework, client.role, self.sites[index].name, self.amounts[index])
+        return Grant._make((*fields, (), None))
 
     def __iter__(self) -> Iterator[Grant]:
         for client, site, amount in zip(self.clients, self.sites, self.amounts, strict=True):

@@ -210,7 +210,8 @@ class HierarchicalAllocator:
         self._tree_quota = quota == "tree"
         self._lenient = like == "mesos"
         self._random = SplitMix64(seed)
-        self._ledger = Ledger(Amounts(self.space))
+        self.amounts = Amounts(self.space)
+        self._ledger = Ledger(self.amounts)
         minimum = self.options["min_allocatable"]
         self._dealing = Dealing(self._ledger, lambda amount: is_allocatable(amount, minimum))
         self._roles = self._dealing.tree
@@ -653,10 +654,11 @@ class HierarchicalAllocator:
                 self._ledger.give_back((framework, role), agent, resources, held=held)
                 self._ranking.unallocated(framework, role, agent, resources)
                 self._roles.moved(agent, role, resources, -1, held=held)
-            self._untrack(framework, role)
+            if role not in self._frameworks[framework].roles:
+                self._untrack(framework, role)
             if held:
                 self._refusals.freed(there)
-            else:
+            elif self._claims:
                 self._answered(framework, role, agent)
             self._react(agent)
         if unmet:

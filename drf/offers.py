@@ -184,7 +184,9 @@ class OfferBook:
 
     def _place(self, number: int) -> int:
         """Which block has that number, if it is open; -1 for none; O(log runs)."""
-        at = bisect_right(self._blocks, number, key=_start) - 1
+        at = len(self._blocks) - 1
+        if at >= 0 and number < self._blocks[at].start:  # most are of the last run
+            at = bisect_right(self._blocks, number, key=_start) - 1
         if at < 0:
             return -1
         block = self._blocks[at]

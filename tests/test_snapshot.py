@@ -196,7 +196,11 @@ KEPT = {
 """What each class with a state gives to a snapshot. Who adds an attribute adds it here, or below with a reason."""
 
 DERIVED = {
-    Allocator: {"_busy": "within a call only", "_read": "spares reading an amount again"},
+    Allocator: {
+        "_busy": "within a call only",
+        "_read": "spares reading an amount again",
+        "_sums": "equal amounts",
+    },
     HierarchicalAllocator: {
         "_interval": "options",
         "_eager": "options",
@@ -207,6 +211,7 @@ DERIVED = {
         "_capable": "options",
         "_cycle": "made of the other parts",
         "_dealing": "made of the other parts",
+        "amounts": "equal amounts",
         "_passes": "told, not decided by: it counts anew after a fail-over",
     },
     Cycle: {
