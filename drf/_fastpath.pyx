@@ -20,7 +20,7 @@ cdef extern from *:
     """
     void prefetch "drf_prefetch" (const void *address) noexcept nogil
 
-KERNEL = 5
+KERNEL = 6
 
 cdef enum:
     LOAD = 256
@@ -501,7 +501,7 @@ cdef class Order:
         """As `_charge`; an entry that stays where it is, as most do, is changed in place."""
         cdef long long *held = self.held + row * self.width
         cdef bint listed = not self.stale and self.active[row]
-        cdef Block *block
+        cdef Block *block = NULL
         cdef double share
         cdef int i = 0
         cdef Py_ssize_t j
@@ -973,7 +973,7 @@ cdef class Site:
         """The client refuses so much; O(1)."""
         cdef int room
         if self.count == self.room:
-            room = self.room + self.room // 2 + 4
+            room = self.room + self.room // 4 + 4
             self.rows = <Refused *>_grown(self.rows, room * sizeof(Refused))
             self.room = room
         self.set_bit(client)
@@ -1073,7 +1073,6 @@ cdef class Tally:
 
     def take(self):
         """The sums since the last time; O(columns)."""
-        cdef Py_ssize_t j
         out = [self.units[j] for j in range(self.size)]
         self.size = 0
         return out
