@@ -774,7 +774,11 @@ class Dealer:
             order._held[order._rows[client.framework]],
             self.roles._held[self.roles._rows[client.role]],
         )
-        return all(held[j] + q <= LIMIT for held in rows for j, q in enumerate(face.amounts))
+        for held in rows:
+            for j, q in enumerate(face.amounts):
+                if held[j] + q > LIMIT:
+                    return False
+        return True
 
     def _give(self, client: Client, site: Any, amount: Any, face: Vector) -> None:
         """It is offered all that is free there."""

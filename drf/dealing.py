@@ -67,7 +67,7 @@ class Dealing(Dealer):
     def drop(self, framework: str) -> None:
         """The framework is gone, and refuses nothing any more; O(roles)."""
         for client in self._of.pop(framework, {}).values():
-            self.set_simple(client, True)
+            self.set_simple(client, True)  # it is counted among the picky ones no more
             self.clients[client.index] = None
             self._unused.append(client.index)
         self.ledger.forget(framework)
