@@ -65,13 +65,14 @@ def _choose(wanted: str) -> tuple[Any, Backend]:
 kernel, _active = _choose(os.environ.get("DRF_BACKEND", "auto"))
 
 if TYPE_CHECKING:
+    from drf._purepath import Account as Account
     from drf._purepath import Client as Client
     from drf._purepath import Dealer as Dealer
     from drf._purepath import Offer as Offer
     from drf._purepath import Order as Order
     from drf._purepath import Places as Places
+    from drf._purepath import Quotas as Quotas
     from drf._purepath import Site as Site
-    from drf._purepath import Tally as Tally
     from drf._purepath import Vector as Vector
     from drf._purepath import fill as fill
     from drf._purepath import records as records
@@ -79,7 +80,8 @@ if TYPE_CHECKING:
 else:
     Order, Vector, fill = kernel.Order, kernel.Vector, kernel.fill
     Client, Dealer, Places = kernel.Client, kernel.Dealer, kernel.Places
-    Site, Tally, shuffle = kernel.Site, kernel.Tally, kernel.shuffle
+    Account, Quotas = kernel.Account, kernel.Quotas
+    Site, shuffle = kernel.Site, kernel.shuffle
     Offer, records = kernel.Offer, kernel.records
 
 exact_fill = _purepath.fill

@@ -20,10 +20,12 @@ cdef extern from *:
     """
     void prefetch "drf_prefetch" (const void *address) noexcept nogil
 
-KERNEL = 6
+KERNEL = 7
 
 cdef enum:
     LOAD = 256
+    FEW = 4                              # so many entries take the only block of a small order
+    CUTS = 64                            # the most pieces of one amount that are remembered
     AHEAD = 16                           # so many clients are fetched at a time, where there are
     MANY = 8192                          # rows, too many for the caches
 
@@ -58,11 +60,12 @@ cdef class Vector:
     """Amounts by column, in units, made once for a demand that comes again and again.
 
     ``plain``: they are all of what it was made of, but for ranges and sets. ``worth``: it is worth an offer, to one who
-    said nothing else.
+    said nothing else. ``cuts`` remembers pieces of it: by their units, each with what is left.
     """
 
     cdef readonly object owner
     cdef readonly bint plain, worth
+    cdef dict cuts
     cdef Py_ssize_t size
     cdef long long *units
 
@@ -88,9 +91,19 @@ cdef class Vector:
 
 
 cdef struct Block:
-    int size
-    double share[LOAD]
-    int row[LOAD]
+    int size, room
+    double *share
+    int *row
+
+
+cdef Block *_new_block(int room) except NULL:
+    """An empty block for so many entries, which stand behind it."""
+    cdef Block *block = <Block *>_grown(NULL, sizeof(Block) + room * (sizeof(double) + sizeof(int)))
+    block.size = 0
+    block.room = room
+    block.share = <double *>(block + 1)
+    block.row = <int *>(block.share + room)
+    return block
 
 
 cdef class Order:
@@ -133,6 +146,8 @@ cdef class Order:
     cdef list listing
     cdef object recent                   # the name that next() returned last, and its row
     cdef int recent_row
+    cdef public object account           # of the role whose frameworks these are
+    cdef long long asked                 # in which turn that role was last asked
 
     def __cinit__(self, *args, **kwargs):
         self._owner = object()
@@ -396,6 +411,24 @@ cdef class Order:
         if self.totals[column] != units:
             self.totals[column] = units
             self.stale = True
+
+    cpdef int _take_totals(self, Order other) except -1:
+        """The totals of another order with the same columns."""
+        cdef size_t size = self.columns * sizeof(long long)
+        if memcmp(self.totals, other.totals, size) != 0:
+            memmove(self.totals, other.totals, size)
+            self.stale = True
+        return 0
+
+    def _sums(self):
+        cdef Py_ssize_t i, j
+        cdef list out = [0] * self.columns
+        for i in range(self.size):
+            if self.text[i] != NULL:
+                for j in range(self.columns):
+                    if self.held[i * self.width + j]:
+                        out[j] += self.held[i * self.width + j]
+        return tuple(out)
 
     def _set_counted(self, Py_ssize_t column, bint counted):
         if self.counted[column] != counted:
@@ -701,8 +734,8 @@ cdef class Order:
         self.last_share[b] = block.share[block.size - 1]
         self.last_row[b] = block.row[block.size - 1]
 
-    cdef int insert_block(self, Py_ssize_t b) except -1:
-        """Room for a new, empty block at b."""
+    cdef int insert_block(self, Py_ssize_t b, int entries) except -1:
+        """A new, empty block at b, with room for so many entries and more."""
         cdef Py_ssize_t room
         cdef Py_ssize_t behind = self.block_count - b
         cdef Block *block
@@ -712,14 +745,27 @@ cdef class Order:
             self.last_share = <double *>_grown(self.last_share, room * sizeof(double))
             self.last_row = <int *>_grown(self.last_row, room * sizeof(int))
             self.block_room = room
-        block = <Block *>_grown(NULL, sizeof(Block))
-        block.size = 0
+        block = _new_block(FEW if entries <= FEW and self.block_count == 0 else LOAD)
         memmove(self.blocks + b + 1, self.blocks + b, behind * sizeof(Block *))
         memmove(self.last_share + b + 1, self.last_share + b, behind * sizeof(double))
         memmove(self.last_row + b + 1, self.last_row + b, behind * sizeof(int))
         self.blocks[b] = block
         self.block_count += 1
         return 0
+
+    cdef Block *widen_block(self) except NULL:
+        """The only block, which is full, with the usual room."""
+        cdef Block *old = self.blocks[0]
+        cdef Block *new = _new_block(LOAD)
+        cdef int i
+        for i in range(old.size):
+            new.share[i] = old.share[i]
+            new.row[i] = old.row[i]
+            self.home[old.row[i]] = new
+        new.size = old.size
+        self.blocks[0] = new
+        PyMem_Free(old)
+        return new
 
     cdef void delete_block(self, Py_ssize_t b) noexcept:
         cdef Py_ssize_t behind = self.block_count - b - 1
@@ -743,7 +789,7 @@ cdef class Order:
             return 0
         self.listing = None
         if self.block_count == 0:
-            self.insert_block(0)
+            self.insert_block(0, 1)
             self.home[row] = self.blocks[0]
             self.blocks[0].share[0] = share
             self.blocks[0].row[0] = row
@@ -754,9 +800,11 @@ cdef class Order:
         if b == self.block_count:
             b -= 1
         block = self.blocks[b]
+        if block.size == block.room and block.room < LOAD:
+            block = self.widen_block()
         if block.size == LOAD:
             half = LOAD // 2
-            self.insert_block(b + 1)
+            self.insert_block(b + 1, LOAD)
             upper = self.blocks[b + 1]
             memmove(upper.share, block.share + half, (LOAD - half) * sizeof(double))
             memmove(upper.row, block.row + half, (LOAD - half) * sizeof(int))
@@ -836,7 +884,7 @@ cdef class Order:
         half = LOAD // 2
         taken = 0
         while taken < active:
-            self.insert_block(self.block_count)
+            self.insert_block(self.block_count, <int>(half if active - taken > half else active - taken))
             block = self.blocks[self.block_count - 1]
             while block.size < half and taken < active:
                 block.row[block.size] = rows[taken]
@@ -1050,17 +1098,22 @@ cdef class Site:
         return gone
 
 
-cdef class Tally:
-    """Sums by column that somebody will ask for later."""
+cdef class Account:
+    """What is out in a role, by column, and what its quota says. See `_purepath.Account`, whose twin this is."""
 
     cdef long long *units
     cdef Py_ssize_t size
+    cdef Quotas quotas
+    cdef long long *terms                # guarantees, limits, and what guarantees lack and limits allow
+    cdef Py_ssize_t columns              # of each of these
+    cdef readonly bint unmet
 
     def __dealloc__(self):
         PyMem_Free(self.units)
+        PyMem_Free(self.terms)
 
     cpdef int add(self, Vector vector, int sign) except -1:
-        """So much more, or (-1) less; O(columns)."""
+        """So much more, or (-1) less, is out; O(columns)."""
         cdef Py_ssize_t j
         if vector.size > self.size:
             self.units = <long long *>_grown(self.units, vector.size * sizeof(long long))
@@ -1069,13 +1122,111 @@ cdef class Tally:
             self.size = vector.size
         for j in range(vector.size):
             self.units[j] += sign * vector.units[j]
+        if self.quotas is not None:
+            self.settle()
+            self.quotas.loosened += sign < 0
         return 0
 
-    def take(self):
-        """The sums since the last time; O(columns)."""
-        out = [self.units[j] for j in range(self.size)]
-        self.size = 0
-        return out
+    def sums(self):
+        """What is out, by column; O(columns)."""
+        return [self.units[j] for j in range(self.size)]
+
+    def set_quota(self, Quotas quotas, tuple guarantees, tuple limits):
+        """Its guarantees and limits by column, in as many columns; a limit of -1 is none; both empty: no quota.
+
+        O(columns).
+        """
+        cdef Py_ssize_t j
+        if self.quotas is not None:
+            for j in range(self.columns):
+                self.terms[j] = self.terms[self.columns + j] = 0
+            self.settle()
+            self.quotas = None
+        self.columns = len(guarantees)
+        self.terms = <long long *>_grown(self.terms, (3 * self.columns + 1) * sizeof(long long))
+        for j in range(self.columns):
+            self.terms[j] = guarantees[j]
+            self.terms[self.columns + j] = limits[j]
+            self.terms[2 * self.columns + j] = 0
+        quotas.widen(self.columns)
+        quotas.loosened += 1
+        if guarantees:
+            self.quotas = quotas
+            self.settle()
+
+    cdef void settle(self) noexcept:
+        """What it lacks, as it is by now, here and in the sums of all."""
+        cdef long long *guarantees = self.terms
+        cdef long long *limits = self.terms + self.columns
+        cdef long long *lacks = self.terms + 2 * self.columns
+        cdef bint unmet = False
+        cdef long long out, lack
+        cdef Py_ssize_t j
+        for j in range(self.columns):
+            out = self.units[j] if j < self.size else 0
+            lack = guarantees[j] - out if guarantees[j] > out else 0
+            unmet = unmet or lack > 0
+            if limits[j] >= 0 and lack > limits[j] - out:
+                lack = limits[j] - out if limits[j] > out else 0
+            self.quotas.units[j] += lack - lacks[j]
+            lacks[j] = lack
+        self.quotas.unmet += unmet - self.unmet
+        self.unmet = unmet
+
+    cdef bint is_full(self, Py_ssize_t columns) noexcept nogil:
+        """Whether its limits allow nothing more in any of so many columns; O(columns)."""
+        cdef Py_ssize_t j
+        if self.columns < columns:
+            return False
+        for j in range(columns):
+            if self.left(j, 1):
+                return False
+        return True
+
+    cdef inline long long left(self, Py_ssize_t j, long long most) noexcept nogil:
+        """As much of it in the column as the limit still allows; O(1)."""
+        cdef long long left
+        if j >= self.columns or self.terms[self.columns + j] < 0:
+            return most
+        left = self.terms[self.columns + j] - (self.units[j] if j < self.size else 0)
+        if left < 0:
+            return 0
+        return most if most < left else left
+
+    cdef inline long long lack(self, Py_ssize_t j) noexcept nogil:
+        """What the guarantee lacks in the column, whatever limits say; O(1)."""
+        cdef long long lack
+        if j >= self.columns:
+            return 0
+        lack = self.terms[j] - (self.units[j] if j < self.size else 0)
+        return lack if lack > 0 else 0
+
+
+cdef class Quotas:
+    """The roles with quota: how many lack something, and how much they lack together, by column.
+
+    See `_purepath.Quotas`, whose twin this is.
+    """
+
+    cdef readonly Py_ssize_t unmet
+    cdef public long long loosened
+    cdef long long *units
+    cdef Py_ssize_t columns
+
+    def __dealloc__(self):
+        PyMem_Free(self.units)
+
+    @property
+    def lacking(self):
+        return [self.units[j] for j in range(self.columns)]
+
+    cpdef int widen(self, Py_ssize_t columns) except -1:
+        """So many columns at least; O(columns)."""
+        if columns > self.columns:
+            self.units = <long long *>_grown(self.units, columns * sizeof(long long))
+            memset(self.units + self.columns, 0, (columns - self.columns) * sizeof(long long))
+            self.columns = columns
+        return 0
 
 
 cdef class Places:
@@ -1111,9 +1262,10 @@ cdef class Client:
     cdef readonly bint listed
     cdef public long long got, refusals
     cdef public Places places, refused
-    cdef public Tally tally
+    cdef public Account account
     cdef Order in_order
     cdef int row                         # in the order of the role's frameworks
+    cdef long long asked                 # in which turn it was last asked
 
     def __init__(self, str framework, str role, int index):
         self.framework = framework
@@ -1122,7 +1274,7 @@ cdef class Client:
         self.index = index
         self.refused = Places()
         self.places = Places()
-        self.tally = Tally()
+        self.account = Account()
 
     @property
     def order(self):
@@ -1150,13 +1302,31 @@ cdef class Dealer:
     cdef readonly long long visited, tested, words
     cdef unsigned long long *listed
     cdef Py_ssize_t room, listed_count
+    cdef public Quotas quotas
+    cdef long long all_full              # how often quotas had been loosened when no role might have anything
+    cdef long long turn
+    # Of one cycle with quota: what guarantees can count on (if it matters), what they lack, whether that follows from
+    # what is out, how much of an agent a role may have, and how much of that its guarantees lack; which agents were cut
+    # for whom: (client, name of the agent) -> the place in the columns; and the columns.
+    cdef bint limited, live
+    cdef Py_ssize_t columns
+    cdef long long *available
+    cdef long long *own_lacking
+    cdef long long *lacking
+    cdef long long *due_units
+    cdef long long *due_given
+    cdef dict parts
+    cdef list out_clients, out_sites, out_amounts
 
     def __init__(self):
         self.fresh = []
         self.clients = []
+        self.quotas = Quotas()
+        self.all_full = -1
 
     def __dealloc__(self):
         PyMem_Free(self.listed)
+        PyMem_Free(self.available)
 
     # -- hooks of the wrapper
 
@@ -1164,9 +1334,6 @@ cdef class Dealer:
         raise NotImplementedError
 
     def _passes(self, client, site):
-        raise NotImplementedError
-
-    def _late(self, order):
         raise NotImplementedError
 
     def _sum(self, site, amount):
@@ -1184,7 +1351,30 @@ cdef class Dealer:
     def _meet(self, floor, what):
         raise NotImplementedError
 
+    def _cut(self, amount, units):
+        raise NotImplementedError
+
+    def _takes(self, client, site, part):
+        raise NotImplementedError
+
     # -- clients
+
+    cpdef int catch_up(self, Order order) except -1:
+        """Let an order of frameworks see the totals that the roles' order has; O(columns)."""
+        order._seen = self.version
+        order._take_totals(self.roles)
+        return 0
+
+    def counted(self):
+        """How many offers each client was dealt since the last time; O(of them)."""
+        cdef Client client
+        cdef dict out = {}
+        for item in self.fresh:
+            client = <Client>item
+            out[client.holder] = client.got
+            client.got = 0
+        self.fresh.clear()
+        return out
 
     def set_listed(self, Client client, bint listed):
         """Whether the client is asked; O(1)."""
@@ -1198,13 +1388,328 @@ cdef class Dealer:
             self.listed_count += 1 if listed else -1
             client.listed = listed
 
-    # -- what is given and comes back
+    # -- within quota
 
     cdef inline Vector face_of(self, object amount):
         cdef object memo = amount.memo
         if type(memo) is Vector and (<Vector>memo).owner is self.owner:
             return <Vector>memo
         return <Vector?>self._face(amount)
+
+    def survey(self, list sites):
+        """Whether nothing is free there (0), only plain amounts are (1), or there is more (2); O(agents)."""
+        cdef int found = 0
+        cdef Site site
+        for item in sites:
+            site = <Site>item
+            if site.free is self.nothing:
+                continue
+            if site.odd or not self.face_of(site.free).plain:
+                return 2
+            found = 1
+        return found
+
+    def free_on(self, list sites):
+        """What is free on plain agents in all, by column; O(agents x columns)."""
+        cdef Py_ssize_t j
+        cdef Site site
+        cdef Vector face
+        self.make_room()
+        memset(self.due_units, 0, self.columns * sizeof(long long))
+        for item in sites:
+            site = <Site>item
+            if site.free is self.nothing:
+                continue
+            face = self.face_of(site.free)
+            for j in range(face.size):
+                self.due_units[j] += face.units[j]
+        return [self.due_units[j] for j in range(self.columns)]
+
+    cdef int make_room(self) except -1:
+        """For as many columns as the orders have."""
+        cdef Py_ssize_t columns = self.roles.columns
+        if columns > self.columns:
+            self.available = <long long *>_grown(self.available, 4 * columns * sizeof(long long))
+            self.own_lacking = self.available + columns
+            self.due_units = self.own_lacking + columns
+            self.due_given = self.due_units + columns
+            self.columns = columns
+            self.quotas.loosened += 1
+        return 0
+
+    def deal_within(self, list first, list second, available, bint live, list clients, list where, list amounts):
+        """Offer plain agents within quota: in one turn what guarantees lack, then what limits and headroom leave.
+
+        ``available`` is what guarantees can count on, None where they lack nothing. ``live``: what they lack follows
+        from what is out; else, as in Mesos, only what is given towards them counts. Appends to the three lists whom it
+        offered what of which agent. O(agents x clients) at worst.
+        """
+        cdef Py_ssize_t i, count
+        cdef Site site
+        cdef int *roles
+        self.make_room()
+        self.quotas.widen(self.columns)
+        self.limited = available is not None
+        if self.limited:
+            for i in range(self.columns):
+                self.available[i] = available[i]
+        self.live = live
+        self.lacking = self.quotas.units
+        if not live:
+            self.lacking = self.own_lacking
+            for i in range(self.columns):
+                self.lacking[i] = self.quotas.units[i]
+        self.parts = {}
+        self.out_clients, self.out_sites, self.out_amounts = clients, where, amounts
+        roles = <int *>_grown(NULL, (self.roles.size + 1) * sizeof(int))
+        try:
+            if self.quotas.unmet:
+                count = self.listed_for(roles, True)
+                for item in first:
+                    site = <Site>item
+                    if site.free is not self.nothing:
+                        count = self.offer(site, roles, count, True)
+            if self.all_full == self.quotas.loosened:
+                return
+            count = -1
+            for item in second:
+                site = <Site>item
+                if site.free is self.nothing:
+                    continue
+                if count < 0:
+                    count = self.listed_for(roles, False)
+                    if count == 0:
+                        self.all_full = self.quotas.loosened
+                if count == 0:
+                    return
+                if self.is_worth(site):
+                    count = self.offer(site, roles, count, False)
+        finally:
+            PyMem_Free(roles)
+
+    cdef Py_ssize_t listed_for(self, int *out, bint towards) except -1:
+        """The roles in order, last first, that may have something, of those that are asked.
+
+        ``towards``: that guarantees lack. How many.
+        """
+        cdef Py_ssize_t b
+        cdef Py_ssize_t count = 0
+        cdef int i
+        cdef Block *block
+        cdef Order order
+        if self.roles.stale:
+            self.roles._rebuild()
+        for b in range(self.roles.block_count - 1, -1, -1):
+            block = self.roles.blocks[b]
+            for i in range(block.size - 1, -1, -1):
+                thing = self.roles.things[block.row[i]]
+                if thing is None:
+                    continue
+                order = <Order>thing
+                if self.may_have(<Account>order.account, towards):
+                    out[count] = block.row[i]
+                    count += 1
+        return count
+
+    cdef inline bint may_have(self, Account account, bint towards) noexcept nogil:
+        """Whether its guarantees lack something, or (not ``towards``) its limits allow something."""
+        return account.unmet if towards else not account.is_full(self.roles.columns)
+
+    cdef Py_ssize_t offer(self, Site site, int *roles, Py_ssize_t count, bint towards) except -1:
+        """Offer roles in turn what they may have of the agent; ``towards``: if their guarantees lack some of it.
+
+        Those that may have something are given in order, last first: mostly the first one goes. How many they are then.
+        """
+        cdef long long turn
+        cdef Py_ssize_t k = count - 1
+        cdef Py_ssize_t low, high, middle
+        cdef int row
+        cdef Order order
+        self.turn += 1
+        turn = self.turn
+        while k >= 0 and site.free is not self.nothing:
+            row = roles[k]
+            order = <Order>self.roles.things[row]
+            if order.asked == turn:
+                k -= 1
+                continue
+            order.asked = turn
+            if not self.serve(order, site, towards):
+                k -= 1
+                continue
+            if not self.may_have(<Account>order.account, towards):
+                memmove(roles + k, roles + k + 1, (count - k - 1) * sizeof(int))
+                count -= 1
+                k -= 1
+                continue
+            # It stands behind what it stood behind before, and perhaps behind more.
+            low = 0
+            high = k
+            while low < high:
+                middle = (low + high) // 2
+                if self.roles.before(self.roles.shares[row], row, self.roles.shares[roles[middle]], roles[middle]):
+                    low = middle + 1
+                else:
+                    high = middle
+            memmove(roles + low + 1, roles + low, (k - low) * sizeof(int))
+            roles[low] = row
+        return count
+
+    cdef int is_worth(self, Site site) except -1:
+        """Whether what headroom leaves of the agent is worth an offer to anybody, if no limit cut it."""
+        cdef Py_ssize_t j
+        cdef long long surplus
+        cdef Vector face
+        if self.picky or not self.is_short():
+            return True
+        face = self.face_of(site.free)
+        for j in range(face.size):
+            surplus = self.surplus(j)
+            self.due_units[j] = face.units[j] if face.units[j] < surplus else surplus
+        return self.face_of(self.piece(site.free, face)[0]).worth
+
+    cdef bint is_short(self) noexcept nogil:
+        """Whether headroom is kept for guarantees."""
+        cdef Py_ssize_t j
+        if self.limited:
+            for j in range(self.columns):
+                if self.lacking[j]:
+                    return True
+        return False
+
+    cdef inline long long surplus(self, Py_ssize_t j) noexcept nogil:
+        cdef long long surplus = self.available[j] - self.lacking[j]
+        return surplus if surplus > 0 else 0
+
+    cdef int serve(self, Order order, Site site, bint towards) except -1:
+        """Offer a role's frameworks in turn what it may have of the agent.
+
+        ``towards``: of which its guarantees lack some. Whether one took something.
+        """
+        cdef long long turn
+        cdef bint took = False
+        cdef bint some
+        cdef Account account = <Account>order.account
+        cdef Vector face, small
+        cdef Client client
+        if order._seen != self.version:
+            self.catch_up(order)
+        if order.stale:
+            order._rebuild()
+        self.turn += 1
+        turn = self.turn
+        while site.free is not self.nothing:
+            free = site.free
+            face = self.face_of(free)
+            some = self.due(account, face, towards)
+            if towards and not some:
+                break
+            part, left = self.piece(free, face)
+            if part is self.nothing:
+                break
+            small = self.face_of(part)
+            if not (small.worth or self.picky):
+                break
+            client = self.taker(order, site, face, part, small, turn)
+            if client is None:
+                break
+            self.hand(client, site, part, small, left, face.size)
+            took = True
+            if towards and not account.unmet:
+                break
+        return took
+
+    cdef bint due(self, Account account, Vector face, bint towards) noexcept nogil:
+        """How much the role may have, by column, and how much of that its guarantees lack; whether that is anything."""
+        cdef Py_ssize_t j
+        cdef long long most, part, extra, lack, surplus
+        cdef bint short = self.is_short()
+        cdef bint some = False
+        for j in range(face.size):
+            most = account.left(j, face.units[j])
+            part = 0
+            if towards:
+                lack = account.lack(j)
+                part = most if most < lack else lack
+                some = some or part > 0
+            extra = most - part
+            if short:
+                surplus = self.surplus(j)
+                if extra > surplus:
+                    extra = surplus
+            self.due_units[j] = part + extra
+            self.due_given[j] = part
+        return some
+
+    cdef tuple piece(self, object free, Vector face):
+        """So much of it as is due, with all in it that has no column, and what is left."""
+        cdef Py_ssize_t j = 0
+        cdef tuple units
+        while j < face.size and self.due_units[j] == face.units[j]:
+            j += 1
+        if j == face.size:
+            return free, self.nothing
+        units = tuple([self.due_units[j] for j in range(face.size)])
+        if face.cuts is None or len(face.cuts) >= CUTS:
+            face.cuts = {}
+        found = face.cuts.get(units)
+        if found is None:
+            found = face.cuts[units] = self._cut(free, units)
+        return <tuple>found
+
+    cdef Client taker(self, Order order, Site site, Vector face, object part, Vector small, long long turn):
+        """The first of the role's frameworks that were not asked in this turn which takes the part."""
+        cdef bint worth = face.worth and small.worth
+        cdef bint settled = site.count > 0 and (site.floor is part or part <= site.floor)
+        cdef Py_ssize_t d
+        cdef int k
+        cdef Block *below
+        cdef Client client
+        for d in range(order.block_count):
+            below = order.blocks[d]
+            for k in range(below.size):
+                client = <Client>order.things[below.row[k]]
+                if client.asked == turn:
+                    continue
+                client.asked = turn
+                self.tested += 1
+                if site.has_bit(client.index):
+                    if settled:
+                        continue
+                elif client.simple and not worth:
+                    continue
+                elif client.simple and (client.open or not site.guarded):
+                    return client
+                if self._takes(client, site, part):
+                    return client
+        return None
+
+    cdef int hand(self, Client client, Site site, object part, Vector face, object left, Py_ssize_t columns) except -1:
+        """It is offered the part; what guarantees can count on, and lack, is less."""
+        cdef Py_ssize_t j
+        cdef bint again
+        if not self.has_room(client, face):
+            self.roles._overflown(client.role, face)
+        again = self.give(client, site, part, face, left)
+        if self.limited:
+            for j in range(face.size):
+                self.available[j] = self.available[j] - face.units[j] if self.available[j] > face.units[j] else 0
+        if not self.live:
+            for j in range(columns):
+                self.lacking[j] = self.lacking[j] - self.due_given[j] if self.lacking[j] > self.due_given[j] else 0
+        place = self.parts.get((client.index, site.name)) if again else None
+        if place is not None:
+            self.out_amounts[place] = self.out_amounts[place] + part
+            return 0
+        if left is not self.nothing:
+            self.parts[client.index, site.name] = len(self.out_clients)
+        self.count(client)
+        self.out_clients.append(client)
+        self.out_sites.append(site)
+        self.out_amounts.append(part)
+        return 0
+
+    # -- what is given and comes back
 
     def deal(self, list sites, Py_ssize_t start, list clients, list where, list amounts):
         """Offer the agents from ``start`` on; where it stopped: the end, or an agent that takes the long way.
@@ -1230,7 +1735,8 @@ cdef class Dealer:
                 continue
             if not self.has_room(client, face):
                 return i
-            self.give(client, site, free, face)
+            self.give(client, site, free, face, self.nothing)
+            self.count(client)
             clients.append(client)
             where.append(site)
             amounts.append(free)
@@ -1270,7 +1776,7 @@ cdef class Dealer:
                     continue
                 order = <Order>thing
                 if order._seen != self.version:
-                    self._late(order)
+                    self.catch_up(order)
                 if order.stale:
                     order._rebuild()
                 for d in range(order.block_count):
@@ -1311,7 +1817,7 @@ cdef class Dealer:
                 if client.simple and not worth:
                     continue
                 if client.in_order._seen != self.version:
-                    self._late(client.in_order)
+                    self.catch_up(client.in_order)
                 if client.in_order.stale:
                     client.in_order._rebuild()
                 found.append(client)
@@ -1345,9 +1851,10 @@ cdef class Dealer:
                 return False
         return True
 
-    cdef int give(self, Client client, Site site, object amount, Vector face) except -1:
-        """It is offered all that is free there."""
+    cdef int give(self, Client client, Site site, object amount, Vector face, object left) except -1:
+        """It is offered so much there, which leaves the rest; whether it was offered something there before."""
         cdef Places places = client.places
+        cdef bint again = False
         if site.has_bit(client.index):
             self._passed(client, site)
         if site._offered is not None and not site._offered:
@@ -1357,14 +1864,19 @@ cdef class Dealer:
             site.one_amount = amount
         else:
             there = site.offered.get(client.holder)
-            site.offered[client.holder] = amount if there is None else there + amount
-        site.free = self.nothing
+            again = there is not None
+            site.offered[client.holder] = there + amount if again else amount
+        site.free = left
         places.sites.append(site)
         if len(places.sites) > places.mark:
             self._crowded(client)
         client.in_order.charge_row(client.row, face, 1, 1)
         self.roles.charge_row(client.in_order.own_row, face, 1, 1)
-        client.tally.add(face, 1)
+        client.account.add(face, 1)
+        return again
+
+    cdef int count(self, Client client) except -1:
+        """It has one offer more."""
         if not client.got:
             self.fresh.append(client)
         client.got += 1
@@ -1397,7 +1909,7 @@ cdef class Dealer:
         site.growth += 1
         client.in_order.charge_row(client.row, face, -1, 0)
         self.roles.charge_row(client.in_order.own_row, face, -1, 0)
-        client.tally.add(face, -1)
+        client.account.add(face, -1)
         return True
 
     cpdef int refuse(self, Client client, Site site, object what, int bucket, list ending) except -1:

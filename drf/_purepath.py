@@ -7,20 +7,23 @@ call the hooks (`_unknown`, `_overdrawn`, ...) that the shared wrapper, `drf.sor
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-KERNEL = 6
+KERNEL = 7
 """Both twins carry it; different numbers mean that the compiled one is stale."""
 
 LOAD = 256
 """The most entries of a block."""
 
 LIMIT = 1 << 53
+
+CUTS = 64
+"""The most pieces of one amount that are remembered."""
 
 _MASK = (1 << 64) - 1
 
@@ -29,10 +32,10 @@ class Vector:
     """Amounts by column, in units, made once for a demand that comes again and again.
 
     ``plain``: they are all of what it was made of, but for ranges and sets. ``worth``: it is worth an offer, to one who
-    said nothing else.
+    said nothing else. ``cuts`` remembers pieces of it: by their units, each with what is left.
     """
 
-    __slots__ = ("amounts", "owner", "plain", "worth")
+    __slots__ = ("amounts", "cuts", "owner", "plain", "worth")
 
     def __init__(
         self, amounts: tuple[int, ...], owner: object, plain: bool = False, worth: bool = False
@@ -41,6 +44,7 @@ class Vector:
         self.owner = owner
         self.plain = plain
         self.worth = worth
+        self.cuts: dict[tuple[int, ...], tuple[Any, Any]] | None = None
 
     def __repr__(self) -> str:
         return f"Vector({self.amounts})"
@@ -76,6 +80,8 @@ class Order:
         self._maxima: list[tuple[float, int, str]] = []
         self._stale = False
         self._listing: list[str] | None = None
+        self.account: Any = None  # of the role whose frameworks these are
+        self._asked = 0  # in which turn that role was last asked
 
     # -- hooks of the wrapper
 
@@ -266,6 +272,15 @@ class Order:
         if self._totals[column] != units:
             self._totals[column] = units
             self._stale = True
+
+    def _take_totals(self, other: Order) -> None:
+        """The totals of another order with the same columns."""
+        if self._totals != other._totals:
+            self._totals = list(other._totals)
+            self._stale = True
+
+    def _sums(self) -> tuple[int, ...]:
+        return tuple(map(sum, zip(*(self._held[row] for row in self._rows.values()), strict=True)))
 
     def _set_counted(self, column: int, counted: bool) -> None:
         if self._counted[column] != counted:
@@ -535,26 +550,108 @@ class Site:
         return gone
 
 
-class Tally:
-    """Sums by column that somebody will ask for later."""
+class Account:
+    """What is out in a role, by column, and what its quota says.
 
-    __slots__ = ("_units",)
+    ``unmet``: a guarantee lacks something.
+    """
+
+    __slots__ = ("_guarantees", "_lacks", "_limits", "_quotas", "_units", "unmet")
 
     def __init__(self) -> None:
         self._units: list[int] = []
+        self._quotas: Quotas | None = None
+        self._guarantees: tuple[int, ...] = ()
+        self._limits: tuple[int, ...] = ()
+        self._lacks: list[int] = []  # what guarantees lack and limits allow
+        self.unmet = False
 
     def add(self, vector: Vector, sign: int) -> None:
-        """So much more, or (-1) less; O(columns)."""
+        """So much more, or (-1) less, is out; O(columns)."""
         units = self._units
         for j, q in enumerate(vector.amounts):
             if j == len(units):
                 units.append(0)
             units[j] += sign * q
+        if self._quotas is not None:
+            self._settle()
+            self._quotas.loosened += sign < 0
 
-    def take(self) -> list[int]:
-        """The sums since the last time; O(columns)."""
-        units, self._units = self._units, []
-        return units
+    def sums(self) -> list[int]:
+        """What is out, by column; O(columns)."""
+        return list(self._units)
+
+    def set_quota(
+        self, quotas: Quotas, guarantees: tuple[int, ...], limits: tuple[int, ...]
+    ) -> None:
+        """Its guarantees and limits by column, in as many columns; a limit of -1 is none; both empty: no quota.
+
+        O(columns).
+        """
+        if self._quotas is not None:
+            self._guarantees = self._limits = (0,) * len(self._lacks)
+            self._settle()
+            self._quotas = None
+        self._guarantees, self._limits = guarantees, limits
+        self._lacks = [0] * len(guarantees)
+        quotas.widen(len(guarantees))
+        quotas.loosened += 1
+        if guarantees:
+            self._quotas = quotas
+            self._settle()
+
+    def _settle(self) -> None:
+        """What it lacks, as it is by now, here and in the sums of all."""
+        quotas = self._quotas
+        assert quotas is not None
+        unmet = False
+        for j, guarantee in enumerate(self._guarantees):
+            out = self._units[j] if j < len(self._units) else 0
+            lack = max(guarantee - out, 0)
+            unmet = unmet or lack > 0
+            if self._limits[j] >= 0:
+                lack = min(lack, max(self._limits[j] - out, 0))
+            quotas.lacking[j] += lack - self._lacks[j]
+            self._lacks[j] = lack
+        quotas.unmet += unmet - self.unmet
+        self.unmet = unmet
+
+    def is_full(self, columns: int) -> bool:
+        """Whether its limits allow nothing more in any of so many columns; O(columns)."""
+        return len(self._limits) >= columns and not any(self.left(j, 1) for j in range(columns))
+
+    def left(self, j: int, most: int) -> int:
+        """As much of it in the column as the limit still allows; O(1)."""
+        if j >= len(self._limits) or self._limits[j] < 0:
+            return most
+        out = self._units[j] if j < len(self._units) else 0
+        return min(most, max(self._limits[j] - out, 0))
+
+    def lack(self, j: int) -> int:
+        """What the guarantee lacks in the column, whatever limits say; O(1)."""
+        if j >= len(self._guarantees):
+            return 0
+        out = self._units[j] if j < len(self._units) else 0
+        return max(self._guarantees[j] - out, 0)
+
+
+class Quotas:
+    """The roles with quota: how many lack something, and how much they lack together, by column.
+
+    ``loosened`` counts what may allow a role more: something came back, quota changed, a role got frameworks.
+    Reservations do not count here, nor what is out in roles below: where there are such, the long way is taken.
+    """
+
+    __slots__ = ("lacking", "loosened", "unmet")
+
+    def __init__(self) -> None:
+        self.loosened = 0
+        self.lacking: list[int] = []
+        self.unmet = 0
+
+    def widen(self, columns: int) -> None:
+        """So many columns at least; O(columns)."""
+        self.lacking.extend([0] * (columns - len(self.lacking)))
 
 
 class Places:
@@ -582,6 +679,8 @@ class Client:
     """
 
     __slots__ = (
+        "account",
+        "asked",
         "framework",
         "got",
         "holder",
@@ -594,7 +693,6 @@ class Client:
         "refused",
         "role",
         "simple",
-        "tally",
     )
 
     def __init__(self, framework: str, role: str, index: int) -> None:
@@ -608,8 +706,9 @@ class Client:
         self.refusals = 0
         self.refused = Places()
         self.places = Places()
-        self.tally = Tally()
+        self.account = Account()
         self.order: Order | None = None
+        self.asked = 0  # in which turn it was last asked
 
 
 class Dealer:
@@ -617,10 +716,10 @@ class Dealer:
 
     Plain agents that need no second thought are dealt with here, with all that follows from an offer: what is free,
     both orders, the sums of the role. What is not plain takes the long way, which the wrapper knows. The hooks are
-    `_face` (the vector of an amount), `_passes` (whether a client takes the agent, on second thought), `_late` (an
-    order that has not seen the last totals), `_sum` (what is free when an amount is free besides), `_crowded` and
-    `_outdated` (the client has many places, many refusals), `_passed` (a client was offered an agent that it refused),
-    `_meet` (what two amounts both contain).
+    `_face` (the vector of an amount), `_passes` (whether a client takes the agent, on second thought), `_takes` (the
+    same of a part of it), `_sum` (what is free when an amount is free besides), `_crowded` and `_outdated` (the client
+    has many places, many refusals), `_passed` (a client was offered an agent that it refused), `_meet` (what two
+    amounts both contain), `_cut` (so much of an amount, with all in it that has no column, and what is left).
     """
 
     def __init__(self) -> None:
@@ -634,6 +733,16 @@ class Dealer:
         self.clients: list[Any] = []  # by index, None where one is gone
         # Counted since the start: agents looked at, clients asked or passed over, words of refusals read.
         self.visited = self.tested = self.words = 0
+        self.quotas = Quotas()
+        self._all_full = -1  # how often quotas had been loosened when no role might have anything
+        self._turn = 0
+        # Of one cycle with quota: what guarantees can count on, what they lack, whether that follows from what is out;
+        # and which agents were cut for whom: (client, name of the agent) -> the place in the columns.
+        self._available: list[int] | None = None
+        self._lacking: list[int] = []
+        self._live = False
+        self._parts: dict[tuple[int, str], int] = {}
+        self._out: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
 
     # -- hooks of the wrapper
 
@@ -641,9 +750,6 @@ class Dealer:
         raise NotImplementedError
 
     def _passes(self, client: Client, site: Any) -> bool:
-        raise NotImplementedError
-
-    def _late(self, order: Any) -> None:
         raise NotImplementedError
 
     def _sum(self, site: Any, amount: Any) -> Any:
@@ -661,12 +767,269 @@ class Dealer:
     def _meet(self, floor: Any, what: Any) -> Any:
         raise NotImplementedError
 
+    def _cut(self, amount: Any, units: tuple[int, ...]) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def _takes(self, client: Client, site: Any, part: Any) -> bool:
+        raise NotImplementedError
+
     # -- clients
+
+    def catch_up(self, order: Any) -> None:
+        """Let an order of frameworks see the totals that the roles' order has; O(columns)."""
+        order._seen = self.version
+        order._take_totals(self.roles)
+
+    def counted(self) -> dict[tuple[str, str], int]:
+        """How many offers each client was dealt since the last time; O(of them)."""
+        out = {}
+        for client in self.fresh:
+            out[client.holder] = client.got
+            client.got = 0
+        self.fresh.clear()
+        return out
 
     def set_listed(self, client: Client, listed: bool) -> None:
         """Whether the client is asked; O(1)."""
         client.listed = listed
         self.listed = self.listed & ~(1 << client.index) | listed << client.index
+
+    def _face_of(self, amount: Any) -> Vector:
+        face: Vector | None = amount.memo
+        return face if face is not None and face.owner is self.owner else self._face(amount)
+
+    # -- within quota
+
+    def survey(self, sites: Sequence[Any]) -> int:
+        """Whether nothing is free there (0), only plain amounts are (1), or there is more (2); O(agents)."""
+        found = 0
+        for site in sites:
+            free = site.free
+            if free is self.nothing:
+                continue
+            face = self._face_of(free)
+            if site.odd or not face.plain:
+                return 2
+            found = 1
+        return found
+
+    def free_on(self, sites: Sequence[Any]) -> list[int]:
+        """What is free on plain agents in all, by column; O(agents x columns)."""
+        units: list[int] = []
+        for site in sites:
+            free = site.free
+            if free is self.nothing:
+                continue
+            face = self._face_of(free)
+            units.extend([0] * (len(face.amounts) - len(units)))
+            for j, q in enumerate(face.amounts):
+                units[j] += q
+        return units
+
+    def deal_within(
+        self,
+        first: Sequence[Any],
+        second: Sequence[Any],
+        available: list[int] | None,
+        live: bool,
+        clients: list[Any],
+        where: list[Any],
+        amounts: list[Any],
+    ) -> None:
+        """Offer plain agents within quota: in one turn what guarantees lack, then what limits and headroom leave.
+
+        ``available`` is what guarantees can count on, None where they lack nothing. ``live``: what they lack follows
+        from what is out; else, as in Mesos, only what is given towards them counts. Appends to the three lists whom it
+        offered what of which agent. O(agents x clients) at worst.
+        """
+        if len(self.roles._totals) > len(self.quotas.lacking):
+            self.quotas.widen(len(self.roles._totals))
+            self.quotas.loosened += 1
+        self._available = available
+        self._live = live
+        self._lacking = self.quotas.lacking if live else list(self.quotas.lacking)
+        self._parts = {}
+        self._out = clients, where, amounts
+        if self.quotas.unmet:
+            lacking = self._listed_for(True)
+            for site in first:
+                if site.free is not self.nothing:
+                    self._offer(site, lacking, True)
+        left = [site for site in second if site.free is not self.nothing]
+        if not left or self._all_full == self.quotas.loosened:
+            return
+        within = self._listed_for(False)
+        if not within:
+            self._all_full = self.quotas.loosened
+        for site in left:
+            if within and self._is_worth(site):
+                self._offer(site, within, False)
+
+    def _listed_for(self, towards: bool) -> list[tuple[float, int, str]]:
+        """The roles in order that may have something, of those that are asked; ``towards``: that guarantees lack."""
+        if self.roles._stale:
+            self.roles._rebuild()
+        out = []
+        for block in self.roles._blocks:
+            for entry in block:
+                order = self.roles._things[self.roles._rows[entry[2]]]
+                if order is not None and self._may_have(order.account, towards):
+                    out.append(entry)
+        return out
+
+    def _may_have(self, account: Account, towards: bool) -> bool:
+        """Whether its guarantees lack something, or (not ``towards``) its limits allow something."""
+        return account.unmet if towards else not account.is_full(len(self.roles._totals))
+
+    def _offer(self, site: Any, roles: list[tuple[float, int, str]], towards: bool) -> None:
+        """Offer roles in turn what they may have of the agent; ``towards``: if their guarantees lack some of it.
+
+        Those that may have something are given in order, and are those by then afterwards.
+        """
+        self._turn += 1
+        turn = self._turn
+        k = 0
+        while k < len(roles) and site.free is not self.nothing:
+            role = roles[k][2]
+            order = self.roles._things[self.roles._rows[role]]
+            if order._asked == turn:
+                k += 1
+                continue
+            order._asked = turn
+            if not self._serve(order, site, towards):
+                k += 1
+                continue
+            del roles[k]
+            if self._may_have(order.account, towards):
+                insort(roles, self.roles._key(role))
+
+    def _is_worth(self, site: Any) -> bool:
+        """Whether what headroom leaves of the agent is worth an offer to anybody, if no limit cut it."""
+        if self.picky or not self._is_short():
+            return True
+        face = self._face_of(site.free)
+        units = tuple(min(q, self._surplus(j)) for j, q in enumerate(face.amounts))
+        return self._face_of(self._piece(site.free, face, units)[0]).worth
+
+    def _is_short(self) -> bool:
+        """Whether headroom is kept for guarantees."""
+        return self._available is not None and any(self._lacking)
+
+    def _surplus(self, j: int) -> int:
+        assert self._available is not None
+        return max(self._available[j] - self._lacking[j], 0)
+
+    def _serve(self, order: Any, site: Any, towards: bool) -> bool:
+        """Offer a role's frameworks in turn what it may have of the agent.
+
+        ``towards``: of which its guarantees lack some. Whether one took something.
+        """
+        if order._seen != self.version:
+            self.catch_up(order)
+        if order._stale:
+            order._rebuild()
+        self._turn += 1
+        turn = self._turn
+        took = False
+        while site.free is not self.nothing:
+            free = site.free
+            face = self._face_of(free)
+            units, given = self._due(order.account, face, towards)
+            if towards and not any(given):
+                break
+            part, left = self._piece(free, face, units)
+            if part is self.nothing:
+                break
+            small = self._face_of(part)
+            if not (small.worth or self.picky):
+                break
+            client = self._taker(order, site, face, part, small, turn)
+            if client is None:
+                break
+            self._hand(client, site, part, small, left, given)
+            took = True
+            if towards and not order.account.unmet:
+                break
+        return took
+
+    def _due(
+        self, account: Account, face: Vector, towards: bool
+    ) -> tuple[tuple[int, ...], list[int]]:
+        """How much the role may have, by column, and how much of that its guarantees lack."""
+        units, given = [], []
+        short = self._is_short()
+        for j, q in enumerate(face.amounts):
+            most = account.left(j, q)
+            part = min(most, account.lack(j)) if towards else 0
+            extra = most - part
+            if short:
+                extra = min(extra, self._surplus(j))
+            units.append(part + extra)
+            given.append(part)
+        return tuple(units), given
+
+    def _piece(self, free: Any, face: Vector, units: tuple[int, ...]) -> tuple[Any, Any]:
+        """So much of it, with all in it that has no column, and what is left."""
+        if units == face.amounts:
+            return free, self.nothing
+        if face.cuts is None or len(face.cuts) >= CUTS:
+            face.cuts = {}
+        found = face.cuts.get(units)
+        if found is None:
+            found = face.cuts[units] = self._cut(free, units)
+        return found
+
+    def _taker(
+        self, order: Any, site: Any, face: Vector, part: Any, small: Vector, turn: int
+    ) -> Client | None:
+        """The first of the role's frameworks that were not asked in this turn which takes the part."""
+        worth = face.worth and small.worth
+        bits = site._bits
+        settled = bool(bits) and (site.floor is part or part <= site.floor)
+        for below in order._blocks:
+            for _, _, framework in below:
+                client: Client = order._things[order._rows[framework]]
+                if client.asked == turn:
+                    continue
+                client.asked = turn
+                self.tested += 1
+                if bits >> client.index & 1:
+                    if settled:
+                        continue
+                elif client.simple and not worth:
+                    continue
+                elif client.simple and (client.open or not site.guarded):
+                    return client
+                if self._takes(client, site, part):
+                    return client
+        return None
+
+    def _hand(
+        self, client: Client, site: Any, part: Any, face: Vector, left: Any, given: list[int]
+    ) -> None:
+        """It is offered the part; what guarantees can count on, and lack, is less."""
+        if not self._has_room(client, face):
+            self.roles._overflown(client.role, face)
+        again = client.holder in site.offered
+        self._give(client, site, part, face, left)
+        if self._available is not None:
+            for j, q in enumerate(face.amounts):
+                self._available[j] = max(self._available[j] - q, 0)
+        if not self._live:
+            for j, q in enumerate(given):
+                self._lacking[j] = max(self._lacking[j] - q, 0)
+        clients, where, amounts = self._out
+        key = (client.index, site.name)
+        place = self._parts.get(key) if again else None
+        if place is not None:
+            amounts[place] = amounts[place] + part
+            return
+        if left is not self.nothing:
+            self._parts[key] = len(clients)
+        self._count(client)
+        clients.append(client)
+        where.append(site)
+        amounts.append(part)
 
     # -- what is given and comes back
 
@@ -687,9 +1050,7 @@ class Dealer:
             free = site.free
             if free is self.nothing:
                 continue
-            face = free.memo
-            if face is None or face.owner is not self.owner:
-                face = self._face(free)
+            face = self._face_of(free)
             if site.odd or not face.plain:
                 return i
             self.visited += 1
@@ -698,7 +1059,8 @@ class Dealer:
                 continue
             if not self._has_room(client, face):
                 return i
-            self._give(client, site, free, face)
+            self._give(client, site, free, face, self.nothing)
+            self._count(client)
             clients.append(client)
             where.append(site)
             amounts.append(free)
@@ -725,7 +1087,7 @@ class Dealer:
                 if order is None:
                     continue
                 if order._seen != self.version:
-                    self._late(order)
+                    self.catch_up(order)
                 if order._stale:
                     order._rebuild()
                 for below in order._blocks:
@@ -756,7 +1118,7 @@ class Dealer:
                 continue
             order: Any = client.order
             if order._seen != self.version:
-                self._late(order)
+                self.catch_up(order)
             if order._stale:
                 order._rebuild()
             keyed.append((*self.roles._key(client.role), *order._key(client.framework), client))
@@ -780,20 +1142,23 @@ class Dealer:
                     return False
         return True
 
-    def _give(self, client: Client, site: Any, amount: Any, face: Vector) -> None:
-        """It is offered all that is free there."""
+    def _give(self, client: Client, site: Any, amount: Any, face: Vector, left: Any) -> None:
+        """It is offered so much there, which leaves the rest."""
         if site._bits >> client.index & 1:
             self._passed(client, site)
         there = site.offered.get(client.holder)
         site.offered[client.holder] = amount if there is None else there + amount
-        site.free = self.nothing
+        site.free = left
         places = client.places
         places.sites.append(site)
         if len(places.sites) > places.mark:
             self._crowded(client)
         client.order._charge(client.framework, face, 1, 1)  # type: ignore[union-attr]
         self.roles._charge(client.role, face, 1, 1)
-        client.tally.add(face, 1)
+        client.account.add(face, 1)
+
+    def _count(self, client: Client) -> None:
+        """It has one offer more."""
         if not client.got:
             self.fresh.append(client)
         client.got += 1
@@ -802,9 +1167,7 @@ class Dealer:
         """What was offered (or is held) there comes back; False, and nothing done, where it takes the long way."""
         if self.roles is None or self.roles._apart or client.order is None or not site.even:
             return False
-        face = amount.memo
-        if face is None or face.owner is not self.owner:
-            face = self._face(amount)
+        face = self._face_of(amount)
         if not face.plain:
             return False
         where = site.held if held else site.offered
@@ -816,7 +1179,7 @@ class Dealer:
         site.growth += 1
         client.order._charge(client.framework, face, -1, 0)
         self.roles._charge(client.role, face, -1, 0)
-        client.tally.add(face, -1)
+        client.account.add(face, -1)
         return True
 
     def refuse(self, client: Client, site: Any, what: Any, bucket: int, ending: list[Any]) -> None:

@@ -35,6 +35,10 @@ class SplitMix64:
         self.state = (self.state + _GAMMA) & _MASK
         return _mix(self.state)
 
+    def skip(self, n: int) -> None:
+        """As if n integers had been drawn; O(1)."""
+        self.state = (self.state + n * _GAMMA) & _MASK
+
     def below(self, n: int) -> int:
         """An integer in [0, n), by multiply and shift (bias below n / 2**64); O(1)."""
         return (self.next() * n) >> 64

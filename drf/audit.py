@@ -109,7 +109,7 @@ def _check_framework(
 def _check_roles(
     ledger: Ledger, ranking: Ranking, roles: RoleTree, frameworks: Mapping[str, Framework]
 ) -> None:
-    fresh = RoleTree()
+    fresh = RoleTree(roles._columns)
     fresh.track_agents(ledger.agents.values(), frameworks)
     for node in roles:
         due = fresh.get(node.name)

@@ -80,7 +80,10 @@ class Cycle:
     def whole(
         self, first: Sequence[Agent], second: list[Agent], budget: Budget | None
     ) -> Sequence[Grant]:
-        """Decide for each agent in turn, offering all that is free there; O(agents x frameworks) at worst."""
+        """Decide for each agent in turn, offering all that is free there; O(agents x frameworks) at worst.
+
+        With quota what guarantees lack is offered of the agents in the ``first`` order, the rest in the ``second``.
+        """
         if budget is None:
             return self._unbudgeted(second)
         grants: dict[tuple[str, str, str], Resources] = {}
@@ -92,13 +95,31 @@ class Cycle:
             self._fair(agent, budget, grants, shown)
         return _parted(grants)
 
+    def dealt_within(
+        self,
+        first: Sequence[Agent],
+        second: Sequence[Agent],
+        available: Quantities | None,
+        *,
+        live: bool,
+    ) -> Sequence[Grant]:
+        """The same by the kernel, where all is plain; ``available`` as in `Dealing.deal_within`, by name."""
+        dealt = Dealt()
+        columns = (dealt.clients, dealt.sites, dealt.amounts)
+        self._dealing.deal_within(first, second, self._dealing.by_column(available), live, *columns)
+        return dealt
+
+    def is_plain(self) -> bool:
+        """Whether the kernel may deal, as far as it is not up to agents; O(1)."""
+        return self._ranking.is_flat and not self._claims and not self._company
+
     def _unbudgeted(self, agents: list[Agent]) -> Sequence[Grant]:
         """Without quota the kernel deals out what is plain, up to the next agent that takes the long way."""
         shown: dict[str, Resources] = {}
         out: list[Grant] = []
         at = 0
         while at < len(agents):
-            if self._ranking.is_flat and not self._claims and not self._company:
+            if self.is_plain():
                 dealt = Dealt()
                 columns = (dealt.clients, dealt.sites, dealt.amounts)
                 at = self._dealing.deal(agents, at, *columns)
@@ -112,13 +133,14 @@ class Cycle:
                 at += 1
         return out
 
-    def _takes(self, client: Client, agent: Agent) -> bool:
-        """Whether the client takes the plain agent whole, as `_fair` has it."""
+    def _takes(self, client: Client, agent: Agent, part: Resources) -> bool:
+        """Whether the client takes so much of the plain agent, as `_fair` has it."""
         framework = self._frameworks[client.framework]
         if framework.excludes(client.role, agent):
             return False
-        found = self._taken_by(framework, client.role, agent, agent.free)
-        return found is not None and self._passing(framework, client.role, agent, found) is not None
+        if self._taken_by(framework, client.role, agent, agent.free) is None:
+            return False
+        return self._passing(framework, client.role, agent, part) is not None
 
     def note_terms(self, framework: Framework, role: str) -> None:
         """Tell the kernel whether the framework takes any agent that is worth an offer in the role; O(1)."""
@@ -192,7 +214,7 @@ class Cycle:
                 given = part.quantities()
                 extra = self._allowed(budget, role, agent, counted.minus(part), given)
                 others = found.split(lambda n, tag, scalar, r=role: _beside(r, tag, scalar))  # type: ignore[misc]
-                offer = part + others + extra
+                offer = (part + others + extra).arranged(found)
                 passing = self._passing(framework, role, agent, offer)
                 if passing is None or less(given, passing.quantities()):
                     continue

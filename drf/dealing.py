@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from drf._backend import Client, Dealer, Offer, Vector, records
+from drf.columns import Columns
 from drf.ledger import Agent, Ledger
 from drf.plugins import Grant
 from drf.resources import Resources
 from drf.roles import RoleTree
-from drf.sorter import Columns, Sorter
+from drf.sorter import Sorter
+
+NOTHING, PLAIN, MIXED = range(3)
+"""What `Dealing.survey` finds free."""
 
 
 class Dealing(Dealer):
@@ -30,17 +34,23 @@ class Dealing(Dealer):
         self.owner = self.columns
         self.ledger = ledger or Ledger()
         self.nothing = self.ledger.amounts.nothing
-        self.tree = RoleTree(self.columns.of)
+        self.tree = RoleTree(self.columns)
+        self.quotas = self.tree.board
         self.total = self.nothing
         self._of: dict[str, dict[str, Client]] = {}
         self._unused: list[int] = []
-        self._willing: Callable[[Client, Agent], bool] | None = None
+        self._willing: Callable[[Client, Agent, Resources], bool] | None = None
         self._ended: Callable[[Client, Agent], None] | None = None
 
     def judge(
-        self, willing: Callable[[Client, Agent], bool], ended: Callable[[Client, Agent], None]
+        self,
+        willing: Callable[[Client, Agent, Resources], bool],
+        ended: Callable[[Client, Agent], None],
     ) -> None:
-        """Who says, on second thought, whether a client takes an agent; who hears that it was offered a refused one."""
+        """Who says, on second thought, whether a client takes so much of an agent.
+
+        And who hears that it was offered one that it refused.
+        """
         self._willing, self._ended = willing, ended
 
     # -- clients
@@ -80,6 +90,9 @@ class Dealing(Dealer):
 
     def attach(self, role: str, sorter: Sorter | None) -> None:
         """The order of the role's frameworks, None for none; O(1)."""
+        if sorter is not None:
+            sorter.account = self.tree.account(role)
+            self.quotas.loosened += 1
         if not self.roles._nested:
             self.roles._attach(role, sorter)
 
@@ -87,7 +100,7 @@ class Dealing(Dealer):
         """The framework has its place in that order now; O(1)."""
         client = self.client(framework, role)
         client.order = sorter
-        client.tally = self.tree.tally(role)
+        client.account = self.tree.account(role)
         sorter._attach(framework, client)
         self.set_listed(client, active)
 
@@ -97,20 +110,25 @@ class Dealing(Dealer):
         self.set_listed(client, False)
         client.order = None
 
+    def by_column(self, quantities: Mapping[str, int] | None) -> list[int] | None:
+        """Amounts in all columns, None as it is; O(columns)."""
+        if quantities is None:
+            return None
+        return [quantities.get(name, 0) for name in self.columns.of]
+
+    def by_name(self, units: Sequence[int]) -> dict[str, int]:
+        """The same amounts by name, those that there are; O(columns)."""
+        return {name: q for name, q in zip(self.columns.of, units, strict=False) if q}
+
     def update(self, sorter: Any) -> None:
         """Let an order see the last totals; O(names)."""
-        if sorter._seen != self.version:
+        if sorter._seen == self.version:
+            return
+        if sorter.is_follower:
+            self.catch_up(sorter)
+        else:
             sorter._seen = self.version
             sorter.set_total(self.total)
-
-    def counted(self) -> dict[tuple[str, str], int]:
-        """How many offers each client was dealt since the last time; O(of them)."""
-        out = {}
-        for client in self.fresh:
-            out[client.holder] = client.got
-            client.got = 0
-        self.fresh.clear()
-        return out
 
     # -- what the kernel asks
 
@@ -119,10 +137,18 @@ class Dealing(Dealer):
 
     def _passes(self, client: Client, site: Any) -> bool:
         assert self._willing is not None
-        return self._willing(client, site)
+        return self._willing(client, site, site.free)
 
-    def _late(self, order: Any) -> None:
-        self.update(order)
+    def _takes(self, client: Client, site: Any, part: Resources) -> bool:
+        assert self._willing is not None
+        return self._willing(client, site, part)
+
+    def _cut(self, amount: Resources, units: tuple[int, ...]) -> tuple[Resources, Resources]:
+        columns = self.columns.of
+        kept = {name: units[columns[name]] for name in amount.quantities()}
+        part = Resources.from_units({n: q for n, q in kept.items() if q}, space=amount.space)
+        part = self.ledger.amounts.same(part + amount.minus(amount.scalars))
+        return part, self.ledger.amounts.minus(amount, part)
 
     def _sum(self, site: Any, amount: Resources) -> Resources:
         return self.ledger.free_with(site, amount)

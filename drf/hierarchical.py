@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from drf.claims import Claims
 from drf.company import Company
 from drf.constraints import OfferConstraints
 from drf.cycle import Cycle
-from drf.dealing import Dealing, Dealt
+from drf.dealing import MIXED, NOTHING, PLAIN, Dealing, Dealt
 from drf.entitlement import CHUNKS, Pool, Want, equal_part, fill, reachable, want
 from drf.errors import (
     ClockError,
@@ -298,7 +298,7 @@ class HierarchicalAllocator:
         if capabilities is not None:
             record.serve(capabilities)
         record.locate(region, zone)
-        record.unavailability = unavailability
+        self._ledger.plan(record, unavailability)
         self._set_total(new)
         self._roles.track_reservations(agent, total)
         for framework, role, amount in reported:
@@ -985,19 +985,43 @@ class HierarchicalAllocator:
             candidates = [agents[name] for name in sorted(self._candidates) if name in agents]
         self._runs += 1
         usable = self._usable(candidates)
-        budget = self._budget()
-        self._arrange(usable)
         if self._whole:
-            first = list(usable)
-            if budget is not None and budget.guaranteed:
-                usable = sorted(usable, key=lambda agent: agent.name)
-                self._arrange(usable)
-            grants = self._cycle.whole(first, usable, budget)
+            grants = self._whole_agents(usable)
         else:
+            budget = self._budget()
+            self._arrange(usable)
             grants = self._cycle.shared(usable, budget)
         self._passes.ran(self._given(grants), self._now)
         inverse = self._maintenance.offers(candidates, self._frameworks, self._now)
         return Outcome(grants, inverse)
+
+    def _whole_agents(self, agents: list[Agent]) -> Sequence[Grant]:
+        """Whole agents, given by name: by the kernel, if it is for all that is free."""
+        quota = bool(self._roles.quotas)
+        twice = quota and self._roles.guaranteed(below=self._tree_quota)
+        found = self._dealing.survey(agents) if quota else MIXED
+        if found == NOTHING and not callable(self._agent_order):
+            if self._agent_order == "random":
+                # As if they had been shuffled.
+                self._random.skip((1 + twice) * max(len(agents) - 1, 0))
+            return ()
+        first = list(agents)
+        self._arrange(first)
+        second = first
+        if twice:
+            second = agents
+            self._arrange(second)
+        if found == PLAIN and self._roles.is_plain and self._cycle.is_plain():
+            beside = self._beside() if self._tree_quota else frozenset()
+            if not beside:
+                lacking = any(self._roles.board.lacking)
+                return self._cycle.dealt_within(
+                    first,
+                    second,
+                    self._headroom(beside) if lacking else None,
+                    live=self._tree_quota,
+                )
+        return self._cycle.whole(first, second, self._budget())
 
     def _usable(self, agents: Sequence[Agent]) -> list[Agent]:
         """Those that are offered at all."""
@@ -1283,8 +1307,8 @@ class HierarchicalAllocator:
             record.load(its, self.space)
             if self._frameworks.setdefault(record.name, record) is not record:
                 raise InputError(f"framework {record.name!r} is in the snapshot twice")
+        self._ranking.load(state["ranking"])  # first of all: it says which column is which
         self._roles.load(state["roles"])
-        self._ranking.load(state["ranking"])
         told, self._roles.on_idle = self._roles.on_idle, None  # the orders have it already
         self._derive_roles()
         self._roles.on_idle = told
@@ -1509,10 +1533,14 @@ class HierarchicalAllocator:
             or bool(self._company)
         )
 
-    def _headroom(self, beside: Container[str]) -> Mapping[str, int]:
+    def _headroom(self, beside: frozenset[str]) -> Mapping[str, int]:
         """What guarantees can count on: in Mesos of the whole cluster, else of agents that can serve them."""
         agents = self._ledger.agents.values()
         if self._tree_quota:
+            if not beside and not self._claims:
+                usable = self._usable(self._ledger.by_name())
+                if self._dealing.survey(usable) != MIXED:
+                    return self._dealing.by_name(self._dealing.free_on(usable))
             free: dict[str, int] = {}
             for agent in agents:
                 if self._is_usable(agent) and agent.name not in beside:
@@ -1520,8 +1548,11 @@ class HierarchicalAllocator:
                     add_to(free, room.split(regular_scalar).quantities(), 1)
             return free
         out: dict[str, int] = {}
-        for role in self._ranking.served():
-            add_to(out, self._ranking.out(role), 1)
+        if self._ranking.is_flat and not self._roles.reservations:
+            out = self._dealing.by_name(self._ranking.all_out())
+        else:
+            for role in self._ranking.served():
+                add_to(out, self._ranking.out(role), 1)
         revocable = (
             agent.free.split(_is_revocable).quantities()
             for agent in agents

@@ -158,6 +158,7 @@ class Ledger:
         self.amounts = amounts or Amounts()
         self._places: dict[str, Places] = {}  # framework -> agents on which it has something
         self.inactive = 0  # how many agents are
+        self.planned: dict[Agent, None] = {}  # with planned maintenance
         self._born = 0
         self._ordered: list[Agent] = []  # agents by name, but for those that came since
         self._came: list[Agent] = []
@@ -184,6 +185,14 @@ class Ledger:
         if len(self._came) > max(FEW, len(self._ordered) // FEW):
             self._sort()
         return new
+
+    def plan(self, record: Agent, unavailability: tuple[float, float | None] | None) -> None:
+        """Note when maintenance is planned there, None for none; O(1)."""
+        record.unavailability = unavailability
+        if unavailability is None:
+            self.planned.pop(record, None)
+        else:
+            self.planned[record] = None
 
     def by_name(self) -> list[Agent]:
         """All agents in order of their names, not to be changed; O(agents) after one came, else O(1)."""
@@ -219,6 +228,7 @@ class Ledger:
         gone = self[agent]
         self.inactive -= not gone.active
         gone.gone = True
+        self.planned.pop(gone, None)
         del self.agents[agent]
         if self._came:
             self._sort()
@@ -363,6 +373,7 @@ class Ledger:
         for its in state["agents"]:
             record = self.add(its["name"], unpacked(its["total"], space))
             record.load(its, space)
+            self.plan(record, record.unavailability)
             self._settle(record)
             free = unpacked(its["free"], space)
             record.free = record.free if free == record.free else free

@@ -24,7 +24,7 @@ class Maintenance:
     def plan(self, agent: str, unavailability: Unavailability | None) -> None:
         """Plan anew, or (None) no more; what was asked, answered and refused there is forgotten. Raises UnknownName."""
         record = self._ledger[agent]
-        record.unavailability = unavailability
+        self._ledger.plan(record, unavailability)
         record.asked.clear()
         record.answers.clear()
         self.forget_refusals(agent=agent)
@@ -56,7 +56,9 @@ class Maintenance:
         self, agents: Iterable[Agent], frameworks: Mapping[str, Framework], now: float
     ) -> list[InverseOffer]:
         """Ask whoever has something there, is active, was not asked and does not refuse; O(holders of the agents)."""
-        out = []
+        out: list[InverseOffer] = []
+        if not self._ledger.planned:
+            return out
         for agent in agents:
             if agent.unavailability is None:
                 continue

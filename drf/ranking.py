@@ -53,18 +53,21 @@ class Ranking:
             str, dict[str, float]
         ] = {}  # role -> framework -> its oldest waiting task
 
-    def _sorter(self) -> Sorter:
+    def _sorter(self, leader: Sorter | None = None) -> Sorter:
         self._made += 1
         seed = self._random.spawn(self._made).next()
         made = Sorter(
             self._policy,
-            total=self._total,
             space=self.space,
             exclude=self._exclude,
             seed=seed,
             columns=self.dealing.columns,
         )
         made._seen = self.dealing.version
+        if self._policy.kernel is None:
+            made.set_total(self._total)
+        elif leader is not None:
+            made.follow(leader)
         return made
 
     @property
@@ -94,8 +97,8 @@ class Ranking:
                 self.roles.activate(role)
             else:
                 self.roles.add(role)
-            self._frameworks[role] = new = self._sorter()
-            if self._now:
+            self._frameworks[role] = new = self._sorter(self.roles)
+            if self._now and self._policy.kernel is None:
                 new.advance(self._now)
             self.dealing.attach(role, new)
         self._frameworks[role].add(framework, active=active)
@@ -143,6 +146,10 @@ class Ranking:
     def out(self, role: str) -> Quantities:
         """What the role's frameworks hold, without what is reserved to it and idle; O(names)."""
         return less(self.roles.held(role).units, self._idle.get(role, {}))
+
+    def all_out(self) -> list[int]:
+        """What frameworks hold in all, by column, where nothing is reserved; O(roles)."""
+        return list(self.roles._sums())
 
     def turns(self) -> Iterator[tuple[str, str]]:
         """Role and framework of all that are asked, in order; O(clients log clients)."""
@@ -251,8 +258,10 @@ class Ranking:
         self.roles.waiting(role, min(waits.values(), default=None))
 
     def advance(self, now: float) -> None:
-        """Set the time; O(roles)."""
+        """Set the time; O(roles), O(1) where the kernel orders, to which time is nothing."""
         self._now = now
+        if self._policy.kernel is not None:
+            return
         self.roles.advance(now)
         for sorter in self._frameworks.values():
             sorter.advance(now)
@@ -287,6 +296,8 @@ class Ranking:
         for role, its in state["frameworks"]:
             self._frameworks[role] = sorter = self._sorter()
             sorter.load(its)
+            if self._policy.kernel is not None:
+                sorter.follow(self.roles)
             self.dealing.attach(role, sorter)
             for framework in sorter.clients():
                 self.dealing.enter(framework, role, sorter, sorter.is_active(framework))

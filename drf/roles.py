@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from drf._backend import Tally
+from drf._backend import Account, Quotas, Vector
+from drf.columns import Columns
 from drf.copies import Copies
 from drf.resources import Resources
 from drf.snapshot import pairs, read_units
@@ -21,6 +22,9 @@ Quantities = Mapping[str, int]
 
 NONE: Quantities = {}
 """Nothing of anything."""
+
+HUGE = 1 << 62
+"""Sums from here on are not for the kernel."""
 
 
 def line_of(role: str) -> list[str]:
@@ -46,7 +50,7 @@ class Role:
 
     __slots__ = (
         "_columns",
-        "_unreserved_out",
+        "account",
         "children",
         "frameworks",
         "guarantees",
@@ -54,12 +58,11 @@ class Role:
         "name",
         "reservations",
         "reserved_out",
-        "tally",
         "unreserved_held",
         "weight",
     )
 
-    def __init__(self, name: str, columns: Mapping[str, int]) -> None:
+    def __init__(self, name: str, columns: Columns) -> None:
         self.name = name
         self._columns = columns
         self.children = 0
@@ -69,17 +72,14 @@ class Role:
         self.frameworks: set[str] = set()
         self.reservations: dict[str, int] = {}
         self.reserved_out: dict[str, int] = {}
-        self._unreserved_out: dict[str, int] = {}
         self.unreserved_held: dict[str, int] = {}
-        self.tally = Tally()  # what the kernel moved, by column, and `unreserved_out` lacks yet
+        self.account = Account()  # what is out, by column
 
     @property
     def unreserved_out(self) -> dict[str, int]:
         """Regular unreserved amounts that its frameworks were offered or hold; O(names)."""
-        moved = self.tally.take()
-        if moved:
-            add_to(self._unreserved_out, dict(zip(self._columns, moved, strict=False)), 1)
-        return self._unreserved_out
+        out = zip(self._columns.of, self.account.sums(), strict=False)
+        return {name: units for name, units in out if units}
 
     @property
     def quota_default(self) -> bool:
@@ -96,7 +96,7 @@ class Role:
             or self.frameworks
             or self.reservations
             or self.reserved_out
-            or self.unreserved_out
+            or any(self.account.sums())
             or self.weight != 1.0
             or not self.quota_default
         )
@@ -105,14 +105,16 @@ class Role:
 class RoleTree:
     """Nodes by path.
 
-    ``columns`` says which column of the kernel's sums is which resource.
+    ``columns`` says which column of the kernel's sums is which resource. ``board`` is what the kernel knows of quota.
 
     ``idle`` is what is reserved to each role itself, in whole units, without what of it is out (below 0 where more is
     out than there is by now); ``on_idle``, if set, is told of each change.
     """
 
-    def __init__(self, columns: Mapping[str, int] = NONE) -> None:
-        self._columns = columns
+    def __init__(self, columns: Columns | None = None) -> None:
+        self._columns = columns or Columns()
+        self.board = Quotas()
+        self._guaranteed: dict[str, int] = {}  # in all
         self.idle: dict[str, dict[str, int]] = {}
         self.on_idle: Callable[[str, Quantities], None] | None = None
         self._nodes: dict[str, Role] = {}
@@ -142,17 +144,40 @@ class RoleTree:
         """Its guarantees and limits, both empty for none; O(depth + names). Raises InvalidQuantity."""
         space = guarantees.space
         units = {name: space.to_units(name, amount) for name, amount in limits.items()}
-        node = self._make(role)
-        node.guarantees, node.limits = dict(guarantees.quantities()), units
-        if node.quota_default:
-            self.quotas.pop(role, None)
-        else:
-            self.quotas[role] = node
+        self._give_quota(self._make(role), guarantees.quantities(), units)
         self._tidy(role)
 
-    def tally(self, role: str) -> Tally:
-        """Where the kernel notes what it moves in the role; O(depth)."""
-        return self._make(role).tally
+    def _give_quota(self, node: Role, guarantees: Quantities, limits: Quantities) -> None:
+        add_to(self._guaranteed, node.guarantees, -1)
+        add_to(self._guaranteed, guarantees, 1)
+        node.guarantees, node.limits = dict(guarantees), dict(limits)
+        if node.quota_default:
+            self.quotas.pop(node.name, None)
+        else:
+            self.quotas[node.name] = node
+        for name in (*guarantees, *limits):
+            self._columns.column(name)
+        names = () if node.quota_default else tuple(self._columns.of)
+        node.account.set_quota(
+            self.board,
+            tuple(guarantees.get(name, 0) for name in names),
+            tuple(limits.get(name, -1) for name in names),
+        )
+
+    def guaranteed(self, *, below: bool) -> bool:
+        """Whether any role is guaranteed anything; without those ``below``, any that is below no other; O(roles)."""
+        if below:
+            return bool(self._guaranteed)
+        return any(node.guarantees and "/" not in role for role, node in self.quotas.items())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether quota is for the kernel: nothing is reserved, and the sums are not too large for it; O(names)."""
+        return not self.reservations and all(q < HUGE for q in self._guaranteed.values())
+
+    def account(self, role: str) -> Account:
+        """What is out in the role, as the kernel notes it; O(depth)."""
+        return self._make(role).account
 
     def track_framework(self, framework: str, role: str) -> None:
         """The framework has to do with the role; O(depth)."""
@@ -195,14 +220,16 @@ class RoleTree:
         """So much more (sign 1) or less (-1) is out in the role; O(names x depth)."""
         if amount.is_plain:
             units = amount.quantities()
+            vector = self._columns.vector(amount)
             for name in line_of(role):
                 node = self._make(name)
-                add_to(node.unreserved_out, units, sign)
+                node.account.add(vector, sign)
                 if held:
                     add_to(node.unreserved_held, units, sign)
         else:
             reserved = amount.split(lambda name, tag, scalar: bool(tag.reservations))
             regular = amount.split(_regular).quantities()
+            vector = Vector(self._columns.row(regular), self._columns)
             if reserved:
                 add_to(self.reserved_out, self._copies.charge("", agent, reserved, sign), sign)
                 for owner in {i.tag.owner: None for i in reserved.objects() if i.tag.owner}:
@@ -211,7 +238,7 @@ class RoleTree:
                     self._idles(owner, self._copies.charge(f" {owner}", agent, part, sign), -sign)
             for name in line_of(role):
                 node = self._make(name)
-                add_to(node.unreserved_out, regular, sign)
+                node.account.add(vector, sign)
                 if held:
                     add_to(node.unreserved_held, regular, sign)
                 if reserved:
@@ -254,8 +281,7 @@ class RoleTree:
         for role, weight in state["weights"]:
             self._make(role).weight = weight
         for role, guarantees, limits in state["quotas"]:
-            self.quotas[role] = node = self._make(role)
-            node.guarantees, node.limits = read_units(guarantees), read_units(limits)
+            self._give_quota(self._make(role), read_units(guarantees), read_units(limits))
 
     def _make(self, role: str) -> Role:
         node = self._nodes.get(role)

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, Self
-from weakref import WeakSet
 
 from drf._backend import Order, Vector
 from drf._random import SplitMix64
+from drf.columns import Columns
 from drf.copies import Copies
 from drf.errors import (
     ClockError,
@@ -37,42 +37,6 @@ from drf.units import LIMIT, ResourceSpace, check_name
 
 if TYPE_CHECKING:
     from sortedcontainers import SortedList
-
-
-class Columns:
-    """Which column of an order stands for which resource: sorters that share them share the vectors of amounts.
-
-    ``worth`` says whether an amount is worth an offer (see `drf.dealing`).
-    """
-
-    def __init__(self, worth: Callable[[Resources], bool] | None = None) -> None:
-        self.of: dict[str, int] = {}
-        self.sorters: WeakSet[Sorter] = WeakSet()
-        self._worth = worth
-
-    def column(self, name: str) -> int:
-        """The column of a resource, in all orders; O(1), O(sorters) the first time."""
-        found = self.of.get(name)
-        if found is None:
-            found = self.of[name] = len(self.of)
-            for sorter in self.sorters:
-                sorter._widen(name, found)
-        return found
-
-    def row(self, quantities: Mapping[str, int]) -> tuple[int, ...]:
-        """The amounts by column; O(columns)."""
-        columns = {self.column(name): q for name, q in quantities.items()}
-        return tuple(columns.get(j, 0) for j in range(max(columns, default=-1) + 1))
-
-    def vector(self, amount: Resources) -> Vector:
-        """What the kernel works with in place of the amount, which remembers it; O(columns), then O(1)."""
-        memo = amount.memo
-        if memo is not None and memo.owner is self:
-            return memo  # type: ignore[no-any-return]
-        worth = self._worth is not None and self._worth(amount)
-        made = Vector(self.row(amount.quantities()), self, amount.is_plain, worth)
-        amount.memo = made
-        return made
 
 
 class Sorter(Order):
@@ -140,6 +104,7 @@ class Sorter(Order):
         self._base: Mapping[str, int] = {}
         self._agents: dict[str, Mapping[str, int]] = {}
         self._total: dict[str, int] = {}
+        self._leader: Sorter | None = None
         self._placed: dict[str, dict[str, Resources]] = {}
         self._copies = Copies()
         self._tree: Tree | None = None
@@ -313,6 +278,19 @@ class Sorter(Order):
         self._grow(new, 1, instead_of=self._base)
         self._base = new
 
+    def follow(self, leader: Sorter) -> None:
+        """Divide by the totals of an order with the same columns from now on; O(columns).
+
+        The numbers are taken over by `Dealer.catch_up`, when they are next needed.
+        """
+        self._leader, self._total, self._base = leader, leader._total, {}
+        self._take_totals(leader)
+
+    @property
+    def is_follower(self) -> bool:
+        """Whether it divides by the totals of another."""
+        return self._leader is not None
+
     def add_agent(self, agent: str, total: ResourcesLike) -> None:
         """An agent brings its total; costs as `set_total`. Raises DuplicateName, InvalidQuantity."""
         if agent in self._agents:
@@ -390,7 +368,7 @@ class Sorter(Order):
         return {
             "columns": list(self._columns),
             "total": pairs(self._total),
-            "base": pairs(self._base),
+            "base": pairs((self._leader or self)._base),
             "agents": [[agent, pairs(total)] for agent, total in self._agents.items()],
             "weights": [
                 [path, pairs(weight) if isinstance(weight, Mapping) else weight]

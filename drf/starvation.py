@@ -51,7 +51,7 @@ class Passes:
 
     def __init__(self) -> None:
         self._runs = 0
-        self._log: deque[tuple[int, Counter[str], Counter[str]]] = deque(maxlen=KEPT)
+        self._log: deque[tuple[int, Mapping[Holder, int], Counter[str]]] = deque(maxlen=KEPT)
         self._last: dict[Holder, tuple[int, float | None]] = {}
 
     def began(self, framework: str, role: str) -> None:
@@ -68,11 +68,8 @@ class Passes:
         if not given:
             return
         self._runs += 1
-        offered: Counter[str] = Counter()
-        for holder, count in given.items():
-            offered[holder[0]] += count
-            self._last[holder] = (self._runs, now)
-        self._log.append((self._runs, offered, Counter()))
+        self._last.update(dict.fromkeys(given, (self._runs, now)))
+        self._log.append((self._runs, given, Counter()))
 
     def declined(self, framework: str, offers: int = 1) -> None:
         """It declined so many offers; O(1)."""
@@ -89,6 +86,7 @@ class Passes:
         for run, got, back in reversed(self._log):
             if run <= last:
                 break
-            offered += got
+            for holder, count in got.items():
+                offered[holder[0]] += count
             declined += back
         return Starving(framework, role, self._runs - last, since, dict(offered), dict(declined))

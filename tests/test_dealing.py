@@ -16,11 +16,14 @@ from drf.journal import JournaledAllocator, replay
 from drf.ranking import Ranking
 from drf.resources import Resources
 
-TOTALS = (
+PLAIN = (
     "cpus:4;mem:16",
     "cpus:4;mem:16;ports:[1-9]",
     "cpus:8;mem:8;gpus:2",
     "cpus:2",
+)
+TOTALS = (
+    *PLAIN,
     "cpus(r1):2;cpus:3;mem:4",
     "cpus{revocable}:2;mem:4",
 )
@@ -41,6 +44,7 @@ class Pair:
         self.both[1]._plugin._ranking.__class__ = LongWay
         self.now = 0.0
         self.quota = 0  # how many of its changes set one
+        self.totals = TOTALS
         self.names = 0
         self.running: list[tuple[str, str, str, str]] = []
 
@@ -81,7 +85,7 @@ class Pair:
         self.do(
             "add_agent",
             self.fresh("a"),
-            self.random.choice(TOTALS),
+            self.random.choice(self.totals),
             used=used,
             region=region,
             attributes={"rack": self.random.choice("xy")},
@@ -182,13 +186,15 @@ class Pair:
             self.do(verb, draw.choice(agents))
         elif kind > 8:
             limits = draw.choice(({}, {"cpus": 6}, {"cpus": 6, "mem": 30}))
-            guarantees = draw.choice(({}, {"cpus": 5}, {"cpus": 2, "mem": 16}))
+            guarantees = draw.choice(
+                ({}, {"cpus": 5}, {"cpus": 2, "mem": 16}, {"mem": 3, "ice": 1})
+            )
             role = draw.choice(("r1", "r2", "r3"))
             self.do("update_quota", role, guarantees=guarantees, limits=limits)
         elif kind == 7:
             self.do("update_weights", {draw.choice(("r1", "r2")): draw.choice((0.5, 2.0))})
         elif agents:
-            self.do("update_agent", draw.choice(agents), draw.choice(TOTALS))
+            self.do("update_agent", draw.choice(agents), draw.choice(self.totals))
 
 
 @pytest.mark.parametrize("like", [None, "mesos"])
@@ -217,6 +223,29 @@ def test_with_quota_the_order_is_taken_a_few_at_a_time(seed: int, quota: str) ->
     for _ in range(100):
         pair.step()
     pair.run()
+
+
+@pytest.mark.parametrize("quota", ["tree", "mesos"])
+@pytest.mark.parametrize("order", ["random", "pack"])
+@pytest.mark.parametrize("seed", range(60))
+def test_plain_agents_are_dealt_within_quota(seed: int, quota: str, order: str) -> None:
+    pair = Pair(
+        seed,
+        quota=quota,
+        backoff=0.0,
+        agent_order=order,
+        min_allocatable=([], ["cpus:1;mem:1"], ["cpus:2", "mem:4"])[seed % 3],
+    )
+    pair.quota, pair.totals = 8, PLAIN
+    for _ in range(5):
+        pair.add_agent()
+        pair.add_framework()
+    for _ in range(120):
+        pair.step()
+    pair.run()
+    fast, slow = (allocator.snapshot()["state"]["allocator"] for allocator in pair.both)
+    assert fast["refusals"] == slow["refusals"]
+    assert fast["ranking"] == slow["ranking"]
 
 
 def test_most_of_it_is_dealt() -> None:

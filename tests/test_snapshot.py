@@ -16,7 +16,7 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 import drf
 from drf import Allocator, Resources, ResourceSpace, TaskSpec
-from drf._backend import Client, Places, Tally
+from drf._backend import Account, Client, Places, Quotas
 from drf._random import SplitMix64
 from drf.amounts import Amounts
 from drf.backoff import Backoff
@@ -255,10 +255,21 @@ DERIVED = {
         ),
         "fresh": "within a cycle only",
         **dict.fromkeys(("visited", "tested", "words"), "counted for those who look"),
+        "quotas": "the roles",
+        "_all_full": "spares a look at roles that are as they were",
+        **dict.fromkeys(
+            ("_turn", "_available", "_lacking", "_live", "_parts", "_out"), "within a cycle only"
+        ),
     },
     Client: dict.fromkeys(_Client.__slots__, "the orders, the ledger and the refusals"),
     Places: dict.fromkeys(_Places.__slots__, "the ledger, or the refusals"),
-    Tally: {"_units": "the ledger"},
+    Account: {
+        "_units": "the ledger",
+        **dict.fromkeys(
+            ("_quotas", "_guarantees", "_limits", "_lacks", "unmet"), "the role's quota"
+        ),
+    },
+    Quotas: dict.fromkeys(("lacking", "loosened", "unmet"), "quotas, and what is out"),
     Columns: dict.fromkeys(("of", "sorters", "_worth"), "compared as columns of the sorters"),
     Amounts: dict.fromkeys(("nothing", "_known", "_sums", "_rests"), "equal amounts"),
     Backoff: {"_first": "options", "_longest": "options"},
@@ -273,6 +284,7 @@ DERIVED = {
         "_born": "counts for `Cycle._unfit` alone",
         "_ordered": "agents",
         "_came": "agents",
+        "planned": "agents",
     },
     Agent: {
         "texts": "attributes",
@@ -289,6 +301,8 @@ DERIVED = {
         "on_idle": "options",
         "reservations": "the agents",
         "reserved_out": "the ledger",
+        "board": "quotas, and what is out",
+        "_guaranteed": "quotas",
     },
     Role: {
         "children": "the other nodes",
@@ -296,8 +310,7 @@ DERIVED = {
         "reservations": "the agents",
         "reserved_out": "the ledger",
         "unreserved_held": "the ledger",
-        "_unreserved_out": "the ledger",
-        "tally": "the ledger",
+        "account": "the ledger, and the role's quota",
         "_columns": "the sorters",
     },
     Ranking: {
@@ -312,6 +325,7 @@ DERIVED = {
         "_entry": "keys of the clients",
         "_volatile": "the policy",
         "_table": "the columns",
+        "_leader": "the role orders, whose totals it takes",
         "_own": "the clients, and the policy's own part",
         **{name: "rows of the kernel" for name in vars(_Order()) if name != "_apart"},
     },
