@@ -147,7 +147,6 @@ cdef class Order:
     cdef object recent                   # the name that next() returned last, and its row
     cdef int recent_row
     cdef public object account           # of the role whose frameworks these are
-    cdef long long asked                 # in which turn that role was last asked
 
     def __cinit__(self, *args, **kwargs):
         self._owner = object()
@@ -1265,7 +1264,6 @@ cdef class Client:
     cdef public Account account
     cdef Order in_order
     cdef int row                         # in the order of the role's frameworks
-    cdef long long asked                 # in which turn it was last asked
 
     def __init__(self, str framework, str role, int index):
         self.framework = framework
@@ -1304,10 +1302,8 @@ cdef class Dealer:
     cdef Py_ssize_t room, listed_count
     cdef public Quotas quotas
     cdef long long all_full              # how often quotas had been loosened when no role might have anything
-    cdef long long turn
     # Of one cycle with quota: what guarantees can count on (if it matters), what they lack, whether that follows from
-    # what is out, how much of an agent a role may have, and how much of that its guarantees lack; which agents were cut
-    # for whom: (client, name of the agent) -> the place in the columns; and the columns.
+    # what is out, how much of an agent a role may have, and how much of that its guarantees lack.
     cdef bint limited, live
     cdef Py_ssize_t columns
     cdef long long *available
@@ -1315,7 +1311,6 @@ cdef class Dealer:
     cdef long long *lacking
     cdef long long *due_units
     cdef long long *due_given
-    cdef dict parts
     cdef list out_clients, out_sites, out_amounts
 
     def __init__(self):
@@ -1459,7 +1454,6 @@ cdef class Dealer:
             self.lacking = self.own_lacking
             for i in range(self.columns):
                 self.lacking[i] = self.quotas.units[i]
-        self.parts = {}
         self.out_clients, self.out_sites, self.out_amounts = clients, where, amounts
         roles = <int *>_grown(NULL, (self.roles.size + 1) * sizeof(int))
         try:
@@ -1520,20 +1514,13 @@ cdef class Dealer:
 
         Those that may have something are given in order, last first: mostly the first one goes. How many they are then.
         """
-        cdef long long turn
         cdef Py_ssize_t k = count - 1
         cdef Py_ssize_t low, high, middle
         cdef int row
         cdef Order order
-        self.turn += 1
-        turn = self.turn
         while k >= 0 and site.free is not self.nothing:
             row = roles[k]
             order = <Order>self.roles.things[row]
-            if order.asked == turn:
-                k -= 1
-                continue
-            order.asked = turn
             if not self.serve(order, site, towards):
                 k -= 1
                 continue
@@ -1582,42 +1569,33 @@ cdef class Dealer:
         return surplus if surplus > 0 else 0
 
     cdef int serve(self, Order order, Site site, bint towards) except -1:
-        """Offer a role's frameworks in turn what it may have of the agent.
+        """Offer the first of a role's frameworks that wants it what the role may have of the agent; whether one does.
 
-        ``towards``: of which its guarantees lack some. Whether one took something.
+        ``towards``: if guarantees of the role lack some of it. That is all that it may have there, in this cycle.
         """
-        cdef long long turn
-        cdef bint took = False
-        cdef bint some
-        cdef Account account = <Account>order.account
         cdef Vector face, small
         cdef Client client
+        cdef bint some
         if order._seen != self.version:
             self.catch_up(order)
         if order.stale:
             order._rebuild()
-        self.turn += 1
-        turn = self.turn
-        while site.free is not self.nothing:
-            free = site.free
-            face = self.face_of(free)
-            some = self.due(account, face, towards)
-            if towards and not some:
-                break
-            part, left = self.piece(free, face)
-            if part is self.nothing:
-                break
-            small = self.face_of(part)
-            if not (small.worth or self.picky):
-                break
-            client = self.taker(order, site, face, part, small, turn)
-            if client is None:
-                break
-            self.hand(client, site, part, small, left, face.size)
-            took = True
-            if towards and not account.unmet:
-                break
-        return took
+        free = site.free
+        face = self.face_of(free)
+        some = self.due(<Account>order.account, face, towards)
+        if towards and not some:
+            return False
+        part, left = self.piece(free, face)
+        if part is self.nothing:
+            return False
+        small = self.face_of(part)
+        if not (small.worth or self.picky):
+            return False
+        client = self.taker(order, site, face, part, small)
+        if client is None:
+            return False
+        self.hand(client, site, part, small, left, face.size)
+        return True
 
     cdef bint due(self, Account account, Vector face, bint towards) noexcept nogil:
         """How much the role may have, by column, and how much of that its guarantees lack; whether that is anything."""
@@ -1657,8 +1635,8 @@ cdef class Dealer:
             found = face.cuts[units] = self._cut(free, units)
         return <tuple>found
 
-    cdef Client taker(self, Order order, Site site, Vector face, object part, Vector small, long long turn):
-        """The first of the role's frameworks that were not asked in this turn which takes the part."""
+    cdef Client taker(self, Order order, Site site, Vector face, object part, Vector small):
+        """The first of the role's frameworks that takes the part."""
         cdef bint worth = face.worth and small.worth
         cdef bint settled = site.count > 0 and (site.floor is part or part <= site.floor)
         cdef Py_ssize_t d
@@ -1669,9 +1647,6 @@ cdef class Dealer:
             below = order.blocks[d]
             for k in range(below.size):
                 client = <Client>order.things[below.row[k]]
-                if client.asked == turn:
-                    continue
-                client.asked = turn
                 self.tested += 1
                 if site.has_bit(client.index):
                     if settled:
@@ -1687,22 +1662,15 @@ cdef class Dealer:
     cdef int hand(self, Client client, Site site, object part, Vector face, object left, Py_ssize_t columns) except -1:
         """It is offered the part; what guarantees can count on, and lack, is less."""
         cdef Py_ssize_t j
-        cdef bint again
         if not self.has_room(client, face):
             self.roles._overflown(client.role, face)
-        again = self.give(client, site, part, face, left)
+        self.give(client, site, part, face, left)
         if self.limited:
             for j in range(face.size):
                 self.available[j] = self.available[j] - face.units[j] if self.available[j] > face.units[j] else 0
         if not self.live:
             for j in range(columns):
                 self.lacking[j] = self.lacking[j] - self.due_given[j] if self.lacking[j] > self.due_given[j] else 0
-        place = self.parts.get((client.index, site.name)) if again else None
-        if place is not None:
-            self.out_amounts[place] = self.out_amounts[place] + part
-            return 0
-        if left is not self.nothing:
-            self.parts[client.index, site.name] = len(self.out_clients)
         self.count(client)
         self.out_clients.append(client)
         self.out_sites.append(site)
@@ -1852,9 +1820,8 @@ cdef class Dealer:
         return True
 
     cdef int give(self, Client client, Site site, object amount, Vector face, object left) except -1:
-        """It is offered so much there, which leaves the rest; whether it was offered something there before."""
+        """It is offered so much there, which leaves the rest."""
         cdef Places places = client.places
-        cdef bint again = False
         if site.has_bit(client.index):
             self._passed(client, site)
         if site._offered is not None and not site._offered:
@@ -1864,8 +1831,7 @@ cdef class Dealer:
             site.one_amount = amount
         else:
             there = site.offered.get(client.holder)
-            again = there is not None
-            site.offered[client.holder] = there + amount if again else amount
+            site.offered[client.holder] = amount if there is None else there + amount
         site.free = left
         places.sites.append(site)
         if len(places.sites) > places.mark:
@@ -1873,7 +1839,7 @@ cdef class Dealer:
         client.in_order.charge_row(client.row, face, 1, 1)
         self.roles.charge_row(client.in_order.own_row, face, 1, 1)
         client.account.add(face, 1)
-        return again
+        return 0
 
     cdef int count(self, Client client) except -1:
         """It has one offer more."""

@@ -81,7 +81,6 @@ class Order:
         self._stale = False
         self._listing: list[str] | None = None
         self.account: Any = None  # of the role whose frameworks these are
-        self._asked = 0  # in which turn that role was last asked
 
     # -- hooks of the wrapper
 
@@ -680,7 +679,6 @@ class Client:
 
     __slots__ = (
         "account",
-        "asked",
         "framework",
         "got",
         "holder",
@@ -708,7 +706,6 @@ class Client:
         self.places = Places()
         self.account = Account()
         self.order: Order | None = None
-        self.asked = 0  # in which turn it was last asked
 
 
 class Dealer:
@@ -735,13 +732,10 @@ class Dealer:
         self.visited = self.tested = self.words = 0
         self.quotas = Quotas()
         self._all_full = -1  # how often quotas had been loosened when no role might have anything
-        self._turn = 0
-        # Of one cycle with quota: what guarantees can count on, what they lack, whether that follows from what is out;
-        # and which agents were cut for whom: (client, name of the agent) -> the place in the columns.
+        # Of one cycle with quota: what guarantees can count on, what they lack, whether that follows from what is out.
         self._available: list[int] | None = None
         self._lacking: list[int] = []
         self._live = False
-        self._parts: dict[tuple[int, str], int] = {}
         self._out: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
 
     # -- hooks of the wrapper
@@ -848,7 +842,6 @@ class Dealer:
         self._available = available
         self._live = live
         self._lacking = self.quotas.lacking if live else list(self.quotas.lacking)
-        self._parts = {}
         self._out = clients, where, amounts
         if self.quotas.unmet:
             lacking = self._listed_for(True)
@@ -886,16 +879,10 @@ class Dealer:
 
         Those that may have something are given in order, and are those by then afterwards.
         """
-        self._turn += 1
-        turn = self._turn
         k = 0
         while k < len(roles) and site.free is not self.nothing:
             role = roles[k][2]
             order = self.roles._things[self.roles._rows[role]]
-            if order._asked == turn:
-                k += 1
-                continue
-            order._asked = turn
             if not self._serve(order, site, towards):
                 k += 1
                 continue
@@ -920,37 +907,30 @@ class Dealer:
         return max(self._available[j] - self._lacking[j], 0)
 
     def _serve(self, order: Any, site: Any, towards: bool) -> bool:
-        """Offer a role's frameworks in turn what it may have of the agent.
+        """Offer the first of a role's frameworks that wants it what the role may have of the agent; whether one does.
 
-        ``towards``: of which its guarantees lack some. Whether one took something.
+        ``towards``: if guarantees of the role lack some of it. That is all that it may have there, in this cycle.
         """
         if order._seen != self.version:
             self.catch_up(order)
         if order._stale:
             order._rebuild()
-        self._turn += 1
-        turn = self._turn
-        took = False
-        while site.free is not self.nothing:
-            free = site.free
-            face = self._face_of(free)
-            units, given = self._due(order.account, face, towards)
-            if towards and not any(given):
-                break
-            part, left = self._piece(free, face, units)
-            if part is self.nothing:
-                break
-            small = self._face_of(part)
-            if not (small.worth or self.picky):
-                break
-            client = self._taker(order, site, face, part, small, turn)
-            if client is None:
-                break
-            self._hand(client, site, part, small, left, given)
-            took = True
-            if towards and not order.account.unmet:
-                break
-        return took
+        free = site.free
+        face = self._face_of(free)
+        units, given = self._due(order.account, face, towards)
+        if towards and not any(given):
+            return False
+        part, left = self._piece(free, face, units)
+        if part is self.nothing:
+            return False
+        small = self._face_of(part)
+        if not (small.worth or self.picky):
+            return False
+        client = self._taker(order, site, face, part, small)
+        if client is None:
+            return False
+        self._hand(client, site, part, small, left, given)
+        return True
 
     def _due(
         self, account: Account, face: Vector, towards: bool
@@ -980,18 +960,15 @@ class Dealer:
         return found
 
     def _taker(
-        self, order: Any, site: Any, face: Vector, part: Any, small: Vector, turn: int
+        self, order: Any, site: Any, face: Vector, part: Any, small: Vector
     ) -> Client | None:
-        """The first of the role's frameworks that were not asked in this turn which takes the part."""
+        """The first of the role's frameworks that takes the part."""
         worth = face.worth and small.worth
         bits = site._bits
         settled = bool(bits) and (site.floor is part or part <= site.floor)
         for below in order._blocks:
             for _, _, framework in below:
                 client: Client = order._things[order._rows[framework]]
-                if client.asked == turn:
-                    continue
-                client.asked = turn
                 self.tested += 1
                 if bits >> client.index & 1:
                     if settled:
@@ -1010,7 +987,6 @@ class Dealer:
         """It is offered the part; what guarantees can count on, and lack, is less."""
         if not self._has_room(client, face):
             self.roles._overflown(client.role, face)
-        again = client.holder in site.offered
         self._give(client, site, part, face, left)
         if self._available is not None:
             for j, q in enumerate(face.amounts):
@@ -1019,13 +995,6 @@ class Dealer:
             for j, q in enumerate(given):
                 self._lacking[j] = max(self._lacking[j] - q, 0)
         clients, where, amounts = self._out
-        key = (client.index, site.name)
-        place = self._parts.get(key) if again else None
-        if place is not None:
-            amounts[place] = amounts[place] + part
-            return
-        if left is not self.nothing:
-            self._parts[key] = len(clients)
         self._count(client)
         clients.append(client)
         where.append(site)

@@ -248,6 +248,30 @@ def test_plain_agents_are_dealt_within_quota(seed: int, quota: str, order: str) 
     assert fast["ranking"] == slow["ranking"]
 
 
+@pytest.mark.parametrize("more", ["release", "quota", "role", "resource"])
+def test_roles_whose_limits_are_used_up_are_asked_again_when_there_is_more(more: str) -> None:
+    a = Allocator(agent_order="id", backoff=0.0)
+    a.update_quota("r", limits={"cpus": 1})
+    a.add_framework("f", roles=["r"])
+    a.add_agent("m", "cpus:4")
+    (offer,) = a.run().offers
+    assert offer.resources == Resources("cpus:1")
+    a.accept(offer)
+    a.advance(1.0)
+    assert not a.run().offers
+    if more == "release":
+        a.release("f", "m", "cpus:1", role="r")
+    elif more == "quota":
+        a.update_quota("r", limits={"cpus": 2})
+    elif more == "role":
+        a.add_framework("g", roles=["s"])
+    else:
+        a.add_agent("n", "cpus:1;disk:1")
+    due = {"release": "cpus:1", "quota": "cpus:1", "role": "cpus:3", "resource": "disk:1"}
+    assert [offer.resources for offer in a.run().offers] == [Resources(due[more])]
+    a.check()
+
+
 def test_most_of_it_is_dealt() -> None:
     pairs = [Pair(seed) for seed in range(10)]
     for pair in pairs:

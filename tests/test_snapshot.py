@@ -257,9 +257,7 @@ DERIVED = {
         **dict.fromkeys(("visited", "tested", "words"), "counted for those who look"),
         "quotas": "the roles",
         "_all_full": "spares a look at roles that are as they were",
-        **dict.fromkeys(
-            ("_turn", "_available", "_lacking", "_live", "_parts", "_out"), "within a cycle only"
-        ),
+        **dict.fromkeys(("_available", "_lacking", "_live", "_out"), "within a cycle only"),
     },
     Client: dict.fromkeys(_Client.__slots__, "the orders, the ledger and the refusals"),
     Places: dict.fromkeys(_Places.__slots__, "the ledger, or the refusals"),
