@@ -8,6 +8,7 @@ import selectors
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from drf.masters.core.records import (
@@ -23,7 +24,7 @@ from drf.masters.core.records import (
     Update,
 )
 from drf.masters.local.confine import Confinement
-from drf.masters.local.proc import MARK, Reaper, is_task, spawn
+from drf.masters.local.proc import MARK, Nursery, Reaper, is_task, orphans, spawn
 from drf.masters.local.state import Ending, RunFolder, claim, code_in, pid_in
 
 POLL = 0.01
@@ -39,6 +40,8 @@ class Child:
     fd: int
     folder: Path
     cores: tuple[int, ...] = ()
+    ours: bool = False
+    """This process started it, and no other master did."""
     reason: str = ""
     kill_at: float | None = None
 
@@ -60,6 +63,8 @@ class Executor:
         self._clock = clock
         self._grace = grace
         self._reaper = Reaper()
+        self._nursery = Nursery()
+        self._env = dict(os.environ)
         self._children: dict[str, Child] = {}
         self._ready: set[str] = set()
 
@@ -74,26 +79,28 @@ class Executor:
         folder = self._folder.launch(info)
         began = self._clock()
         data = info.data
-        env = {**os.environ, **data["env"], MARK: self._mark(info.key)}
+        env = {**self._env, **data["env"], MARK: self._mark(info.key)}
         env |= {"DRF_FRAMEWORK": info.framework, "DRF_NAME": info.name, "DRF_AGENT": info.agent}
         memory, seconds = self._confinement.limits(info.resources, info.duration)
+        cores = self._confinement.take(info.resources)
         try:
-            group = self._confinement.group(info.key, info.resources)
-            with self._confinement.on_cores(info.resources) as cores:
-                pid = spawn(
-                    folder,
-                    data["command"],
-                    env,
-                    where=data["dir"],
-                    group=group,
-                    memory=memory,
-                    seconds=seconds,
-                )
+            start = partial(
+                spawn,
+                folder,
+                data["command"],
+                env,
+                where=data["dir"],
+                group=self._confinement.group(info.key, info.resources),
+                memory=memory,
+                seconds=seconds,
+            )
+            pid = self._nursery.start(cores, start)
         except OSError as error:
+            self._confinement.left(cores, info.resources)
             claim(folder)
             text = f"it cannot be started: {error}"
             return [self._say(info, 1, self._end(info, FAILED, None, began, text), text)]
-        self._watch(Child(info, pid, _pidfd(pid), folder, cores))
+        self._watch(Child(info, pid, _pidfd(pid), folder, cores, ours=True))
         return [self._say(info, 1, RUNNING, "")]
 
     def _watch(self, child: Child) -> None:
@@ -158,12 +165,17 @@ class Executor:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(child.pid, 0)
         self._reaper.roots.discard(child.pid)
-        self._sweep(child)
+        if not child.ours:
+            self._sweep_all(child)
+        elif orphans():
+            self._sweep(child)
+        code = code_in(child.folder)
+        state, text = _judged(code, child.reason)
+        if state == FAILED and self._confinement.ran_out(key):
+            text = f"{text}: out of memory, of which it may have {child.info.resources['mem']} MiB"
         self._confinement.drop(key)
         self._confinement.left(child.cores, child.info.resources)
         del self._children[key]
-        code = code_in(child.folder)
-        state, text = _judged(code, child.reason)
         self._end(child.info, state, code, child.info.started, text)
         return self._say(child.info, 2, state, text)
 
@@ -239,6 +251,7 @@ class Executor:
             self._sweep(child)
             self._over(child)
         self._confinement.close()
+        self._nursery.close()
         self._reaper.reap()
 
 

@@ -48,7 +48,8 @@ PATIENCE = 5.0
 STUCK = 4 * PATIENCE
 """Seconds in which nothing runs and nothing is offered, after which nothing will."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""What ends a run; but for those that this process was started to ignore, as by nohup."""
 
 
 class Outcome(NamedTuple):
@@ -93,8 +94,9 @@ class LocalMaster:
 
     ``folder`` keeps the state of the run and the output of each task. ``limits`` is ``"auto"``, ``"cgroup"`` or
     ``"rlimits"``. ``resume``: where the folder holds a run that did not end, go on with it (True), or end what is left
-    of it and begin anew (False). While it runs, SIGINT and SIGTERM end it, and children that appear in this process are
-    its own. Raises NotSupported where the system is no POSIX system.
+    of it and begin anew (False). While it runs, SIGINT, SIGTERM and SIGHUP end it, and children that appear in this
+    process are its own. Raises NotSupported where the system is no POSIX system, and what the verbs of `drf.Allocator`
+    raise for the policy and the quotas of the specification.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class LocalMaster:
         self._folder = RunFolder(Path(folder).absolute())
         self.schedulers: dict[str, Scheduler] = {}
         self.master = Master(self._allocator)
+        _try_out(spec, self._allocator())
         self._queue: deque[Event] = deque()
         self._touched: set[str] = set()
         self._trouble: list[str] = []
@@ -188,8 +191,10 @@ class LocalMaster:
 
         before = {}
         with contextlib.suppress(ValueError):  # not in the main thread: nobody stops it
-            for number in SIGNALS:
-                before[number] = signal.signal(number, stop)
+            for name in SIGNALS:
+                number = getattr(signal, name)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    before[number] = signal.signal(number, stop)
         self._hurried = hurried
         try:
             yield
@@ -338,3 +343,12 @@ class LocalMaster:
             item.message or ("" if ending is None else ending.message),
             output,
         )
+
+
+def _try_out(spec: Spec, allocator: Allocator) -> None:
+    """What an allocator refuses of a specification is said before anything is begun."""
+    allocator.update_weights(spec.weights)
+    for role, (guarantees, limits) in spec.quotas.items():
+        allocator.update_quota(role, guarantees=guarantees, limits=limits)
+    for framework in spec.frameworks:
+        allocator.add_framework(framework.name, roles=[framework.role])
