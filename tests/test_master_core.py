@@ -274,6 +274,19 @@ class TestFailover:
         assert names(master.handle(Acknowledge("f", "t0", 3))) == ["Forget"]
         assert names(master.handle(Update("m1", "f", "t0", 3, FINISHED))) == ["Forget"]
 
+    def test_what_is_acknowledged_while_its_agent_is_away_is_not_said_again(self, master):
+        first, second = begun(master, 2)
+        for name in ("t0", "t1"):
+            master.handle(Update("m1", "f", name, 2, FINISHED))
+        master.handle(AgentDisconnected("m1"))
+        assert names(master.handle(Acknowledge("f", "t0", 2))) == []
+        reports = [Report(t, FINISHED, ((2, FINISHED, ""),)) for t in (first, second)]
+        out = master.handle(Register("m1", "cpus:4", reports=reports))
+        assert names(out) == ["Admitted", "Forget"]
+        assert (out[1].task, out[1].number) == ("t0", 2)
+        assert names(master.handle(Acknowledge("f", "t1", 2))) == ["Forget"]
+        assert not master._books.tasks
+
     def test_a_role_with_tasks_is_kept(self, master):
         begun(master)
         master.handle(Subscribe("f", ["other"]))
@@ -313,6 +326,36 @@ class TestMasters:
         new.handle(Request("f", "cpus:1", 9))
         (offer,) = offers(new.handle(Tick(9.0)))
         assert (offer.id[:2], offer.resources["cpus"]) == ("1-", 1)
+
+    def test_after_a_snapshot_nothing_is_said_of_tasks_it_does_not_know(self, master):
+        """They may have been launched after it, on an agent that is not back."""
+        begun(master, failover_timeout=600.0)
+        old = master.snapshot()
+        master.handle(Request("f", "cpus:1", 1))
+        (offer,) = offers(master.handle(Tick(5.0)))
+        (run,) = master.handle(Accept("f", {offer.id: [Launch("later", "cpus:1")]}))
+        new = Master.restore(old, now=9.0, agent_timeout=50.0)
+        new.handle(Subscribe("f", ["r"], failover_timeout=600.0))
+        new.handle(Tick(9.0))
+        assert names(new.handle(Reconcile("f", ["later"]))) == []
+        new.handle(Register("m1", "cpus:4", reports=[Report(run.task, RUNNING)]))
+        assert [m.state for m in new.handle(Reconcile("f", ["later"]))] == [RUNNING]
+        new.handle(Tick(59.0))
+        assert [m.state for m in new.handle(Reconcile("f", ["never"]))] == [LOST]
+        new.check()
+
+    def test_an_agent_that_comes_twice_is_one_of_those_expected(self):
+        new = Master(epoch=1)
+        new.handle(Expect(2, {}))
+        new.handle(Subscribe("g"))
+        for _ in range(2):
+            new.handle(Register("m1", "cpus:4"))
+            new.handle(AgentDisconnected("m1"))
+        new.handle(Tick(1.0))
+        assert names(new.handle(Reconcile("g", ["x"]))) == []
+        new.handle(AgentGone("m2"))
+        new.handle(Tick(1.0))
+        assert [m.state for m in new.handle(Reconcile("g", ["x"]))] == [LOST]
 
     def test_snapshots_that_are_none(self, master):
         begun(master)

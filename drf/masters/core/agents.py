@@ -55,6 +55,7 @@ class Agents:
             for term in new.terms:
                 if term not in AGENT_TERMS:
                     raise UnknownName("term", term, AGENT_TERMS)
+            event = event._replace(reports=[self._unheard(name, r) for r in event.reports])
             live, strangers = self._sorted(event)
         except (DRFError, AttributeError, TypeError, ValueError) as error:
             desk.send(Refused(name, f"what agent {name!r} says is malformed: {error}"))
@@ -74,8 +75,10 @@ class Agents:
         else:
             old.state, old.deadline = CONNECTED, None
             desk.broker.tell("activate_agent", name)
-        desk.missing = max(desk.missing - 1, 0)
+        desk.back.add(name)
         desk.send(Admitted(name))
+        for framework, its, number in desk.unheard.pop(name, {}):
+            desk.send(Forget(name, framework, its, number))
         for task in list(books.on.get(name, {}).values()):
             if task.killing:
                 desk.kill(task, task.killing)
@@ -83,6 +86,15 @@ class Agents:
             for number, state, message in report.updates:
                 info = report.task
                 self.update(Update(name, info.framework, info.name, number, state, message))
+
+    def _unheard(self, agent: str, report: Report) -> Report:
+        """What it says, without what was acknowledged while it was away."""
+        heard = self._desk.unheard.get(agent)
+        if not heard:
+            return report
+        framework, task = report.task.framework, report.task.name
+        rest = [update for update in report.updates if (framework, task, update[0]) not in heard]
+        return report._replace(updates=rest)
 
     def _sorted(self, event: Register) -> tuple[dict[str, Report], list[Report]]:
         """Reports of tasks that run there, by key, and those of tasks that are not to."""
@@ -209,7 +221,8 @@ class Agents:
         books = self._desk.books
         agent = books.agents.setdefault(event.agent, Agent(event.agent, Resources(), state=OUT))
         if agent.state != NEVER:
-            self._desk.missing = max(self._desk.missing - 1, 0)
+            self._desk.back.add(agent.name)
+            self._desk.unheard.pop(agent.name, None)
             self._leave(agent, NEVER)
             self._say(agent)
 

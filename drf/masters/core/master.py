@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -168,7 +169,9 @@ class Master:
         books.now = now
         self._agents.overdue()
         self._frameworks.overdue()
-        if desk.quiet_until is not None and (desk.quiet_until <= now or not desk.missing):
+        if desk.quiet_until is not None and (
+            desk.quiet_until <= now or len(desk.back) >= desk.expected
+        ):
             desk.quiet_until = None
         desk.again()
         decided = self._broker.run()
@@ -228,7 +231,8 @@ class Master:
         for role, quota in event.quotas.items():
             guarantees = Resources(quota.get("guarantees", {}), space=self._books.space)
             self._books.quotas[role] = (guarantees, dict(quota.get("limits", {})))
-        self._desk.missing = event.agents
+        self._desk.expected = event.agents
+        self._desk.back.clear()
         self._desk.quiet_until = self._books.now + event.wait
 
     # -- checks and snapshots
@@ -291,7 +295,7 @@ class Master:
         """A master that follows the one of the snapshot: nobody is connected, and has its time to come back.
 
         ``now`` is the time (default: that of the snapshot). What agents say as they register again is so, also where
-        the snapshot is older. O(state). Raises InputError for a snapshot that is of another version, altered or cut
+        the snapshot is older; so for ``agent_timeout`` seconds nothing is said of tasks that are not known. O(state). Raises InputError for a snapshot that is of another version, altered or cut
         off, or does not add up, ClockError where time went back.
         """
         state = opened(snapshot)
@@ -315,4 +319,5 @@ class Master:
         new._start(make, books, agent_timeout, resend, epoch)
         if new._broker.allocator is None:
             raise InputError(f"no allocator can be made from it: {new._broker.trouble[-1].message}")
+        new._desk.expected, new._desk.quiet_until = math.inf, books.now + agent_timeout
         return new
