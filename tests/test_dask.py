@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -290,6 +291,40 @@ def test_a_client_that_vanishes_takes_its_tasks_along_and_nothing_else(doors: An
             mine = c.map(same, range(50), key="mine")
         doors("gone").set()
         del theirs
+        assert c.gather(mine) == list(range(50))
+        until(lambda: set(c.run_on_scheduler(shares)) == {"stays"})
+        plugin(c)
+
+
+KILLED = """
+import sys, time
+from distributed import Client
+
+client = Client(sys.argv[1], name="killed")
+futures = client.map(time.sleep, [0.01] * 2000, pure=False)
+print("sent", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_client_that_is_killed_leaves_nothing_behind() -> None:
+    with (
+        cluster(host="127.0.0.1", protocol="tcp") as made,
+        client(made, "stays") as c,
+        subprocess.Popen(
+            [sys.executable, "-c", KILLED, made.scheduler_address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        c.register_plugin(FairShare())
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"sent\n"
+            until(lambda: waiting(c) > 100)
+            mine = c.map(same, range(50), key="mine")
+        finally:
+            process.kill()
         assert c.gather(mine) == list(range(50))
         until(lambda: set(c.run_on_scheduler(shares)) == {"stays"})
         plugin(c)

@@ -64,7 +64,8 @@ def run(
     once with the signal TERM, twice at once. Where the master itself is killed, tasks run on: --resume
     finds them again.
 
-    The exit code is 0 where every task finished, 1 where one did not, 130 after Ctrl-C.
+    The exit code is 0 where every task finished, 1 where one did not, 128 and the number of the
+    signal that ended it: 130 after Ctrl-C.
 
     \b
     Examples:

@@ -21,6 +21,8 @@ from drf.masters.core.records import (
     AgentLost,
     End,
     Forget,
+    InverseRescinded,
+    Maintain,
     Refused,
     Register,
     Report,
@@ -136,10 +138,16 @@ class Agents:
         desk = self._desk
         known = old is not None and old.known
         if old is not None:
+            new.unavailability = old.unavailability
             self._leave(old, OUT)
         try:
             desk.broker.ask(
-                "add_agent", new.name, new.resources, attributes=new.attributes, **new.terms
+                "add_agent",
+                new.name,
+                new.resources,
+                attributes=new.attributes,
+                unavailability=new.unavailability,
+                **new.terms,
             )
         except (DRFError, TypeError) as error:
             if old is not None and known:
@@ -207,6 +215,16 @@ class Agents:
 
     # -- leaving
 
+    def maintain(self, event: Maintain) -> None:
+        """Its maintenance is planned, anew or no more; O(offers there). Raises what the allocator raises."""
+        desk = self._desk
+        plan = None if event.start is None else (event.start, event.duration)
+        desk.broker.ask("update_unavailability", event.agent, plan)
+        desk.books.agents[event.agent].unavailability = plan
+        for name in desk.broker.unasked(agent=event.agent):
+            if desk.books.frameworks[name].connected:
+                desk.send(InverseRescinded(name, event.agent))
+
     def disconnected(self, event: AgentDisconnected) -> None:
         """It is not to be offered until it is back; O(offers there)."""
         desk = self._desk
@@ -238,6 +256,7 @@ class Agents:
         known = agent.known
         agent.state, agent.deadline = state, None
         self._desk.broker.changed(agent.name)
+        self._desk.broker.unasked(agent=agent.name)
         if known:
             self._desk.broker.tell("remove_agent", agent.name)
 

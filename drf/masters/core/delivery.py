@@ -123,6 +123,7 @@ class Desk:
         framework.removing, framework.connected = True, False
         framework.stream = framework.deadline = None
         framework.wants.clear()
+        self.broker.unasked(framework=framework.name)
         self.broker.tell("deactivate_framework", framework.name)
         for task in list(self.books.of.get(framework.name, {}).values()):
             self.sent.pop(task.info.key, None)

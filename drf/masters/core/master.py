@@ -102,6 +102,7 @@ class Master:
             records.SetQuota: self._set_quota,
             records.Reclaim: self._reclaim,
             records.Expect: self._expect,
+            records.Maintain: self._agents.maintain,
             records.AgentGone: self._agents.gone,
             records.Register: self._agents.register,
             records.AgentDisconnected: self._agents.disconnected,
@@ -113,6 +114,7 @@ class Master:
             records.Revive: self._frameworks.revive,
             records.Accept: launching.accept,
             records.Decline: self._frameworks.decline,
+            records.AnswerInverse: self._frameworks.answer_inverse,
             records.Kill: self._frameworks.kill,
             records.Acknowledge: self._frameworks.acknowledge,
             records.Reconcile: self._frameworks.reconcile,
@@ -183,6 +185,8 @@ class Master:
         self._say_ended()
         for framework, its in offers.items():
             desk.send(Offered(framework, tuple(its)))
+        for inverse in self._broker.asked(decided):
+            desk.send(inverse)
         for reclaim in decided.reclaims:
             task = books.tasks.get(reclaim.task)
             if task is None or task.ended:
@@ -268,6 +272,11 @@ class Master:
                 raise InvariantBroken(f"framework {name} is here and away, or neither")
             if framework.removing and not books.of.get(name):
                 raise InvariantBroken(f"framework {name} has nothing left to end, and is kept")
+        for name, agent_name in broker.inverse:
+            if not (agent_name in books.agents and books.agents[agent_name].unavailability):
+                raise InvariantBroken(
+                    f"framework {name} is asked to leave {agent_name} for nothing"
+                )
         for offer in broker.offers.values():
             agent, framework = books.agents[offer.agent], books.frameworks.get(offer.framework)
             if agent.state != CONNECTED or framework is None or not framework.connected:
@@ -295,7 +304,8 @@ class Master:
         """A master that follows the one of the snapshot: nobody is connected, and has its time to come back.
 
         ``now`` is the time (default: that of the snapshot). What agents say as they register again is so, also where
-        the snapshot is older; so for ``agent_timeout`` seconds nothing is said of tasks that are not known. O(state). Raises InputError for a snapshot that is of another version, altered or cut
+        the snapshot is older; so for ``agent_timeout`` seconds nothing is said of tasks that are not known. O(state).
+        Raises InputError for a snapshot that is of another version, altered or cut
         off, or does not add up, ClockError where time went back.
         """
         state = opened(snapshot)
