@@ -526,6 +526,8 @@ def test_live_view(tmp_path):
     assert process.returncode == 0
     assert b"web" in shown
     assert b"running" in shown
+    assert b"2 of 2" in shown  # of the agent's cores
+    assert b"128 of 512" in shown
 
 
 def test_the_example_of_the_documentation(tmp_path):

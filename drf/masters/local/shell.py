@@ -41,6 +41,7 @@ from drf.masters.local.proc import subreaper
 from drf.masters.local.schedulers import BAD, DONE, Item, Scheduler
 from drf.masters.local.spec import Spec
 from drf.masters.local.state import RunFolder
+from drf.resources import Resources
 
 PATIENCE = 5.0
 """Seconds after which room is kept for tasks that start together."""
@@ -319,6 +320,17 @@ class LocalMaster:
             return self.master.allocator.share(framework)
         except DRFError:
             return 0.0
+
+    def use(self) -> dict[str, Resources]:
+        """What runs on each agent uses; O(agents + running tasks)."""
+        out = {agent: total - total for agent, total in self.spec.agents.items()}
+        try:
+            tasks = self.master.allocator.tasks()
+        except DRFError:
+            return out
+        for task in tasks:
+            out[task.agent] += task.resources
+        return out
 
     def _result(self, seconds: float, limits: str) -> Result:
         tasks = tuple(
