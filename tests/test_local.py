@@ -393,6 +393,15 @@ def test_in_a_thread_what_is_left_behind_ends_too(tmp_path, how):
     assert marked(tmp_path) == []
 
 
+def test_without_open_files_to_spare_processes_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("drf.masters.local.executor.SPARE", 10**9)
+    task = {"command": "setsid sleep 600 & exit 3", "resources": {"cpus": 1}, "count": 3}
+    spec = read_spec({"agents": {"a": "cpus:2"}, "frameworks": {"f": {"tasks": [task]}}})
+    result = LocalMaster(spec, tmp_path / "out").run()
+    assert [(t.state, t.code) for t in result.tasks] == [("failed", 3)] * 3
+    assert marked(tmp_path) == []
+
+
 class TestGroups:
     """How groups are laid out, on files that look like the system's. (Limits themselves: see howto-local.)"""
 

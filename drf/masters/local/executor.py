@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -26,6 +27,9 @@ from drf.masters.core.records import (
 from drf.masters.local.confine import Confinement
 from drf.masters.local.proc import MARK, Nursery, Reaper, is_task, orphans, spawn
 from drf.masters.local.state import Ending, RunFolder, claim, code_in, pid_in
+
+SPARE = 64
+"""Open files that are kept for all else than watching processes."""
 
 POLL = 0.01
 """Seconds between looks at processes where the system does not tell when one ends."""
@@ -65,6 +69,7 @@ class Executor:
         self._reaper = Reaper()
         self._nursery = Nursery()
         self._env = dict(os.environ)
+        self._most = _open_files() - SPARE
         self._children: dict[str, Child] = {}
         self._ready: set[str] = set()
 
@@ -100,7 +105,7 @@ class Executor:
             claim(folder)
             text = f"it cannot be started: {error}"
             return [self._say(info, 1, self._end(info, FAILED, None, began, text), text)]
-        self._watch(Child(info, pid, _pidfd(pid), folder, cores, ours=True))
+        self._watch(Child(info, pid, self._pidfd(pid), folder, cores, ours=True))
         return [self._say(info, 1, RUNNING, "")]
 
     def _watch(self, child: Child) -> None:
@@ -109,6 +114,15 @@ class Executor:
         self._reaper.roots.add(child.pid)
         if child.fd >= 0:
             self._selector.register(child.fd, selectors.EVENT_READ, key)
+
+    def _pidfd(self, pid: int) -> int:
+        """A descriptor that can be read when the process ends, -1 where there is none, or none to spare."""
+        if not hasattr(os, "pidfd_open") or len(self._children) >= self._most:
+            return -1
+        try:
+            return os.pidfd_open(pid)
+        except OSError:
+            return -1
 
     def end(self, message: End) -> None:
         """Ask a task to end, and kill it where it has not after the grace period."""
@@ -218,7 +232,7 @@ class Executor:
             pid = pid_in(folder)
             child = Child(info, pid or 0, -1, folder)
             if pid and is_task(pid, self._mark(key)) and code_in(folder) is None:
-                child.fd = _pidfd(pid)
+                child.fd = self._pidfd(pid)
                 self._watch(child)
                 if adopt:
                     out.append(Report(info, RUNNING, ((1, RUNNING, ""),)))
@@ -268,11 +282,7 @@ def _judged(code: int | None, reason: str) -> tuple[str, str]:
     return FAILED, f"exit code {code}"
 
 
-def _pidfd(pid: int) -> int:
-    """A descriptor that can be read when the process ends, -1 where there is none."""
-    if not hasattr(os, "pidfd_open"):
-        return -1
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return -1
+def _open_files() -> float:
+    """How many this process may have open."""
+    most = os.sysconf("SC_OPEN_MAX")
+    return math.inf if most < 0 else most
