@@ -199,6 +199,18 @@ def test_a_large_task_is_not_starved_by_small_ones() -> None:
         c.cancel(small)
 
 
+def test_no_worker_is_kept_for_what_finds_room_all_the_time() -> None:
+    """Where all workers are busy somebody always waits; that alone is no reason to keep one for whoever it is."""
+    with cluster(threads=2, resources={"GPU": 2}) as made, client(made, "c") as c:
+        c.register_plugin(FairShare(patience=0.02))
+        crowd = c.map(slow, range(200), key="crowd")
+        kept = set()
+        while sum(f.done() for f in crowd) < 150:
+            kept.add(c.run_on_scheduler(lambda dask_scheduler: dask_scheduler.plugins["drf"]._kept))
+        assert kept == {None}
+        c.gather(crowd)
+
+
 # -- what Dask does stays as it is
 
 
