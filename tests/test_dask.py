@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -198,6 +199,18 @@ def test_a_large_task_is_not_starved_by_small_ones() -> None:
         c.cancel(small)
 
 
+def test_no_worker_is_kept_for_what_finds_room_all_the_time() -> None:
+    """Where all workers are busy somebody always waits; that alone is no reason to keep one for whoever it is."""
+    with cluster(threads=2, resources={"GPU": 2}) as made, client(made, "c") as c:
+        c.register_plugin(FairShare(patience=0.02))
+        crowd = c.map(slow, range(200), key="crowd")
+        kept = set()
+        while sum(f.done() for f in crowd) < 150:
+            kept.add(c.run_on_scheduler(lambda dask_scheduler: dask_scheduler.plugins["drf"]._kept))
+        assert kept == {None}
+        c.gather(crowd)
+
+
 # -- what Dask does stays as it is
 
 
@@ -290,6 +303,40 @@ def test_a_client_that_vanishes_takes_its_tasks_along_and_nothing_else(doors: An
             mine = c.map(same, range(50), key="mine")
         doors("gone").set()
         del theirs
+        assert c.gather(mine) == list(range(50))
+        until(lambda: set(c.run_on_scheduler(shares)) == {"stays"})
+        plugin(c)
+
+
+KILLED = """
+import sys, time
+from distributed import Client
+
+client = Client(sys.argv[1], name="killed")
+futures = client.map(time.sleep, [0.01] * 2000, pure=False)
+print("sent", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_client_that_is_killed_leaves_nothing_behind() -> None:
+    with (
+        cluster(host="127.0.0.1", protocol="tcp") as made,
+        client(made, "stays") as c,
+        subprocess.Popen(
+            [sys.executable, "-c", KILLED, made.scheduler_address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        c.register_plugin(FairShare())
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"sent\n"
+            until(lambda: waiting(c) > 100)
+            mine = c.map(same, range(50), key="mine")
+        finally:
+            process.kill()
         assert c.gather(mine) == list(range(50))
         until(lambda: set(c.run_on_scheduler(shares)) == {"stays"})
         plugin(c)

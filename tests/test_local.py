@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,12 @@ class TestSpec:
             read_spec({"frameworks": {"f": {"tasks": [{**task, "name": "t"}] * 2}}})
         with pytest.raises(InputError, match=r"roles.r.weight: 0 is not a number above 0"):
             read_spec({"roles": {"r": {"weight": 0}}})
+        with pytest.raises(InputError, match=r"s.toml, roles.a//b: is no role: role 'a//b'"):
+            read_spec({"roles": {"a//b": {}}}, "s.toml")
+        with pytest.raises(InputError, match=r"s.toml, frameworks.f.role: is no role: role 3"):
+            read_spec({"frameworks": {"f": {"role": 3, "tasks": [task]}}}, "s.toml")
+        with pytest.raises(UnknownName, match=r"key in s.toml: 'agent'; did you mean agents"):
+            read_spec({"agent": {}}, "s.toml")
         spec = read_spec({"frameworks": {"f": {"role": "r", "tasks": [task]}}})
         assert spec.frameworks[0].role == "r"
         assert "cpus" in spec.agents["local"]
@@ -250,7 +257,7 @@ class TestRuns:
         assert code == 0
         assert all(t["state"] == "finished" for t in facts["tasks"])
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_signal(self, tmp_path, how, number):
         text = AGENT + table("f", "setsid sleep 600 & sleep 600", count=5)
         process = start(tmp_path, text, "--json", "--limits", how)
@@ -307,6 +314,167 @@ def test_folders(tmp_path):
     assert "another specification" in err
     assert run(tmp_path, text, "--clean")[0] == 0
     assert marked(tmp_path) == []
+
+
+def test_what_is_refused_leaves_no_run_behind(tmp_path):
+    task = table("f", "true")
+    limited = "[roles.f]\nguarantees = { cpus = 1 }\nlimits = { cpus = 0.5 }\n"
+    for wrong in ('policy = "dfr"\n' + AGENT, 'policy = "static"\n' + AGENT, AGENT + limited):
+        code, err = run(tmp_path, wrong + task)
+        assert code == 1
+        assert err.startswith("drf: ")
+        assert not (tmp_path / "out").exists()
+    assert run(tmp_path, AGENT + task)[0] == 0
+
+
+def test_a_run_that_launched_nothing_is_not_in_the_way(tmp_path, monkeypatch):
+    task = {"command": "true", "resources": {"cpus": 1}}
+    spec = read_spec({"agents": {"a": "cpus:2"}, "frameworks": {"f": {"tasks": [task]}}})
+    with monkeypatch.context() as patch:
+        patch.setattr("drf.masters.local.confine.own_group", lambda: None)
+        with pytest.raises(InvalidOption, match="no cgroup v2 may be written"):
+            LocalMaster(spec, tmp_path, limits=CGROUP).run()
+    assert LocalMaster(spec, tmp_path).run().ok
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
+    kept = tmp_path / "out" / "tasks" / "precious"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    code, err = run(tmp_path, AGENT + table("f", "true"))
+    assert code == 1
+    assert "holds a folder tasks that is of no run; name another folder (--out)" in err
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("about", "events", "place"),
+    [
+        ("no JSON", "", "run.json: is malformed"),
+        ("[]", "", "run.json: is malformed"),
+        ('{"run": "r"}', "", "run.json: is malformed"),
+        ('{"run": "r", "digest": "d"}', '["over"]\nwhat\n', "events.jsonl, line 2: is malformed"),
+        ('{"run": "r", "digest": "d"}', '["launch", ["f"]]\n', "events.jsonl, line 1: is malf"),
+    ],
+)
+def test_malformed_folders(tmp_path, about, events, place):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text(about)
+    (tmp_path / "out" / "events.jsonl").write_text(events)
+    process = start(tmp_path, AGENT + table("f", "true"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert place in err
+    assert "Traceback" not in err
+
+
+def test_signals_that_are_ignored_stay_ignored(tmp_path):
+    """As nohup does, and a shell for what it runs in the background."""
+    text = AGENT + table("f", "sleep 1")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start(tmp_path, text)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: marked(tmp_path))
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_in_a_thread_what_is_left_behind_ends_too(tmp_path, how):
+    """Where the main thread is another one, the system does not tell in one call whether anything is left."""
+    task = {"command": "setsid sleep 600 & exit 0", "resources": {"cpus": 1}, "count": 3}
+    spec = read_spec({"agents": {"a": "cpus:2"}, "frameworks": {"f": {"tasks": [task]}}})
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(LocalMaster(spec, tmp_path / "out", limits=how).run).result()
+    assert result.ok
+    assert marked(tmp_path) == []
+
+
+def test_without_open_files_to_spare_processes_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("drf.masters.local.executor.SPARE", 10**9)
+    task = {"command": "setsid sleep 600 & exit 3", "resources": {"cpus": 1}, "count": 3}
+    spec = read_spec({"agents": {"a": "cpus:2"}, "frameworks": {"f": {"tasks": [task]}}})
+    result = LocalMaster(spec, tmp_path / "out").run()
+    assert [(t.state, t.code) for t in result.tasks] == [("failed", 3)] * 3
+    assert marked(tmp_path) == []
+
+
+class TestGroups:
+    """How groups are laid out, on files that look like the system's. (Limits themselves: see howto-local.)"""
+
+    @pytest.fixture
+    def base(self, tmp_path, monkeypatch):
+        base = tmp_path / "scope"
+        for folder in (base, base / "drf-r"):
+            folder.mkdir()
+            (folder / "cgroup.type").write_text("domain\n")
+            (folder / "cgroup.subtree_control").write_text("")
+            (folder / "cgroup.kill").write_text("")
+        (base / "cgroup.procs").write_text("")
+        monkeypatch.setattr("drf.masters.local.confine.own_group", lambda: base)
+        return base
+
+    def test_a_group_with_others_in_it_is_left_as_it_is(self, base):
+        """Else the groups below were invalid, and nothing would start in them."""
+        (base / "cgroup.procs").write_text(f"1\n{os.getpid()}\n")
+        assert Confinement("r").how == "cgroup v2 (no controllers)"
+        assert (base / "cgroup.subtree_control").read_text() == ""
+
+    def test_alone_in_its_group_the_master_makes_room(self, base):
+        (base / "cgroup.procs").write_text(f"{os.getpid()}\n")
+        seat = base / "drf-r-master"
+        seat.mkdir()
+
+        def moved(confinement):
+            (base / "cgroup.procs").write_text("")
+            return (seat / "cgroup.procs").read_text()
+
+        confinement = Confinement("r")
+        assert confinement.how == "cgroup v2 (cpu, memory)"
+        assert moved(confinement) == str(os.getpid())
+        assert (base / "cgroup.subtree_control").read_text() == "+memory"
+        confinement.close()
+        assert (base / "cgroup.subtree_control").read_text().startswith("-")
+        assert (base / "cgroup.procs").read_text() == str(os.getpid())
+
+    def test_at_the_top_nothing_moves(self, base):
+        (base / "cgroup.type").unlink()
+        (base / "cgroup.procs").write_text(f"1\n{os.getpid()}\n")
+        assert Confinement("r").how == "cgroup v2 (cpu, memory)"
+        assert not (base / "drf-r-master").exists()
+
+    def test_an_invalid_group_is_not_used(self, base):
+        (base / "drf-r" / "cgroup.type").write_text("domain invalid\n")
+        with pytest.raises(InvalidOption, match="no cgroup v2 may be written"):
+            Confinement("r", CGROUP)
+
+    def test_amounts_and_what_ran_out(self, base):
+        (base / "cgroup.type").unlink()
+        confinement = Confinement("r")
+        group = Path(confinement.group("f/t.1", Resources("cpus:0.5;mem:64")))
+        assert (group / "cpu.max").read_text() == "50000 100000"
+        assert (group / "memory.max").read_text() == str(64 * 2**20)
+        assert confinement.limits(Resources("cpus:1;mem:64"), None) == ("", "")
+        assert confinement.take(Resources("cpus:0.5")) == ()
+        assert not confinement.ran_out("f/t.1")
+        (group / "memory.events").write_text("oom 2\noom_kill 0\n")
+        assert not confinement.ran_out("f/t.1")
+        (group / "memory.events").write_text("oom 2\noom_kill 1\noom_group_kill 0\n")
+        assert confinement.ran_out("f/t.1")
+
+
+def test_tasks_are_spread_over_cores():
+    confinement = Confinement("r", RLIMITS)
+    if len(confinement._cores) < 2:
+        pytest.skip("needs two cores")
+    amount = Resources("cpus:0.5")
+    first, second = confinement.take(amount), confinement.take(amount)
+    assert first != second
+    confinement.left(first, amount)
+    assert confinement.take(amount) == first
 
 
 @pytest.mark.skipif(not have_proc(), reason="needs /proc")
@@ -367,6 +535,8 @@ def test_live_view(tmp_path):
     assert process.returncode == 0
     assert b"web" in shown
     assert b"running" in shown
+    assert b"2 of 2" in shown  # of the agent's cores
+    assert b"128 of 512" in shown
 
 
 def test_the_example_of_the_documentation(tmp_path):

@@ -17,11 +17,13 @@ from drf.masters.core import (
     Acknowledge,
     AgentDisconnected,
     AgentGone,
+    AnswerInverse,
     Decline,
     Disconnected,
     Expect,
     Kill,
     Launch,
+    Maintain,
     Master,
     Reclaim,
     Reconcile,
@@ -274,12 +276,91 @@ class TestFailover:
         assert names(master.handle(Acknowledge("f", "t0", 3))) == ["Forget"]
         assert names(master.handle(Update("m1", "f", "t0", 3, FINISHED))) == ["Forget"]
 
+    def test_what_is_acknowledged_while_its_agent_is_away_is_not_said_again(self, master):
+        first, second = begun(master, 2)
+        for name in ("t0", "t1"):
+            master.handle(Update("m1", "f", name, 2, FINISHED))
+        master.handle(AgentDisconnected("m1"))
+        assert names(master.handle(Acknowledge("f", "t0", 2))) == []
+        reports = [Report(t, FINISHED, ((2, FINISHED, ""),)) for t in (first, second)]
+        out = master.handle(Register("m1", "cpus:4", reports=reports))
+        assert names(out) == ["Admitted", "Forget"]
+        assert (out[1].task, out[1].number) == ("t0", 2)
+        assert names(master.handle(Acknowledge("f", "t1", 2))) == ["Forget"]
+        assert not master._books.tasks
+
     def test_a_role_with_tasks_is_kept(self, master):
         begun(master)
         master.handle(Subscribe("f", ["other"]))
         assert master._books.frameworks["f"].roles == ("other", "r")
         assert names(master.handle(Subscribe("f", "text"))) == ["Failed"]
         assert names(master.handle(Subscribe("f", failover_timeout=-1))) == ["Failed"]
+
+
+class TestMaintenance:
+    def asked(self, messages):
+        return [m[:2] for m in messages if type(m).__name__ == "InverseOffered"]
+
+    def test_whoever_is_there_is_asked_once_and_answers(self, master):
+        begun(master, 2, framework="f")
+        begun(master, 1, framework="g")
+        master.handle(Register("m2", "cpus:1"))
+        assert names(master.handle(Maintain("m1", 100.0, 60.0))) == []
+        out = master.handle(Tick(0.0))
+        assert self.asked(out) == [("f", "m1"), ("g", "m1")]
+        assert (out[0].start, out[0].duration) == (100.0, 60.0)
+        assert self.asked(master.handle(Tick(1.0))) == []
+        assert names(master.handle(AnswerInverse("f", "m1", True, 600.0))) == []
+        assert names(master.handle(AnswerInverse("g", "m1", False, 600.0))) == []
+        assert master.allocator.inverse_offer_statuses() == {"m1": {"f": "ACCEPT", "g": "DECLINE"}}
+        (failed,) = master.handle(AnswerInverse("f", "m1", True))
+        assert "no inverse offer of 'm1' is open" in failed.message
+        assert names(master.handle(AnswerInverse("f", "m2", True))) == ["Failed"]
+        assert names(master.handle(AnswerInverse("x", "m1", True))) == ["Failed"]
+
+    def test_called_off_or_moved(self, master):
+        begun(master)
+        master.handle(Maintain("m1", 100.0))
+        assert self.asked(master.handle(Tick(0.0))) == [("f", "m1")]
+        out = master.handle(Maintain("m1", 200.0))
+        assert (names(out), out[0].agent) == (["InverseRescinded"], "m1")
+        assert [m.start for m in master.handle(Tick(0.0))] == [200.0]
+        assert names(master.handle(Maintain("m1"))) == ["InverseRescinded"]
+        assert names(master.handle(Maintain("m1"))) == []
+        assert self.asked(master.handle(Tick(1.0))) == []
+        with pytest.raises(DRFError, match="m9"):
+            master.handle(Maintain("m9", 1.0))
+        with pytest.raises(DRFError):
+            master.handle(Maintain("m1", -1.0))
+        assert master._books.agents["m1"].unavailability is None
+
+    def test_open_offers_of_the_agent_end(self, master):
+        master.handle(Register("m1", "cpus:4"))
+        master.handle(Subscribe("f"))
+        master.handle(Request("f", "cpus:1", 2))
+        assert offers(master.handle(Tick(0.0)))
+        assert names(master.handle(Maintain("m1", 100.0))) == ["Rescinded"]
+
+    def test_another_scheduler_and_another_master_ask_again(self, master):
+        (task,) = begun(master, failover_timeout=60.0)
+        master.handle(Maintain("m1", 100.0, 60.0))
+        assert self.asked(master.handle(Tick(0.0))) == [("f", "m1")]
+        master.handle(Subscribe("f", ["r"], stream=2, failover_timeout=60.0))
+        assert names(master.handle(AnswerInverse("f", "m1", True))) == ["Failed"]
+        assert self.asked(master.handle(Tick(0.0))) == [("f", "m1")]
+        new = Master.restore(json.loads(json.dumps(master.snapshot())), now=1.0)
+        new.handle(Subscribe("f", ["r"]))
+        new.handle(Register("m1", "cpus:5", reports=[Report(task, RUNNING)]))
+        assert self.asked(new.handle(Tick(1.0))) == [("f", "m1")]
+        new.check()
+
+    def test_an_agent_that_is_gone_is_not_to_be_left(self, master):
+        begun(master)
+        master.handle(Maintain("m1", 100.0))
+        master.handle(Tick(0.0))
+        master.handle(AgentGone("m1"))
+        assert names(master.handle(AnswerInverse("f", "m1", True))) == ["Failed"]
+        assert self.asked(master.handle(Tick(1.0))) == []
 
 
 class TestMasters:
@@ -313,6 +394,36 @@ class TestMasters:
         new.handle(Request("f", "cpus:1", 9))
         (offer,) = offers(new.handle(Tick(9.0)))
         assert (offer.id[:2], offer.resources["cpus"]) == ("1-", 1)
+
+    def test_after_a_snapshot_nothing_is_said_of_tasks_it_does_not_know(self, master):
+        """They may have been launched after it, on an agent that is not back."""
+        begun(master, failover_timeout=600.0)
+        old = master.snapshot()
+        master.handle(Request("f", "cpus:1", 1))
+        (offer,) = offers(master.handle(Tick(5.0)))
+        (run,) = master.handle(Accept("f", {offer.id: [Launch("later", "cpus:1")]}))
+        new = Master.restore(old, now=9.0, agent_timeout=50.0)
+        new.handle(Subscribe("f", ["r"], failover_timeout=600.0))
+        new.handle(Tick(9.0))
+        assert names(new.handle(Reconcile("f", ["later"]))) == []
+        new.handle(Register("m1", "cpus:4", reports=[Report(run.task, RUNNING)]))
+        assert [m.state for m in new.handle(Reconcile("f", ["later"]))] == [RUNNING]
+        new.handle(Tick(59.0))
+        assert [m.state for m in new.handle(Reconcile("f", ["never"]))] == [LOST]
+        new.check()
+
+    def test_an_agent_that_comes_twice_is_one_of_those_expected(self):
+        new = Master(epoch=1)
+        new.handle(Expect(2, {}))
+        new.handle(Subscribe("g"))
+        for _ in range(2):
+            new.handle(Register("m1", "cpus:4"))
+            new.handle(AgentDisconnected("m1"))
+        new.handle(Tick(1.0))
+        assert names(new.handle(Reconcile("g", ["x"]))) == []
+        new.handle(AgentGone("m2"))
+        new.handle(Tick(1.0))
+        assert [m.state for m in new.handle(Reconcile("g", ["x"]))] == [LOST]
 
     def test_snapshots_that_are_none(self, master):
         begun(master)

@@ -13,6 +13,7 @@ from drf.masters.core import Master, by_demand
 from drf.masters.core import records as r
 from drf.masters.local import LocalMaster, read_spec
 from drf.testing import check_master
+from drf.testing.cluster import Cluster
 from drf.testing.masters import MASTER_INVARIANTS
 
 
@@ -36,6 +37,34 @@ def test_the_local_masters():
     local = LocalMaster(read_spec({"frameworks": {"f": {"tasks": [task]}}}))
     found = check_master(functools.partial(Master, local._allocator), examples=10)
     assert found, str(found)
+
+
+def test_a_framework_that_is_newer_than_the_snapshot():
+    """The master that follows does not know it, so it cannot have been away for too long."""
+    cluster = Cluster(Master)
+    for n in range(3):
+        cluster.do("join", n, n)
+    cluster.do("all", 0, 0)
+    cluster.do("save", 0, 0)
+    cluster.do("connect", 1, 1)
+    for verb, first, second in (
+        ("all", 0, 0),
+        ("request", 1, 1),
+        ("all", 0, 0),
+        ("tick", 0, 1),
+        ("all", 0, 0),
+        ("launch", 0, 0),
+        ("all", 0, 0),
+        ("restart", 0, 2),
+        ("connect", 1, 1),
+        ("tick", 0, 1),
+    ):
+        cluster.do(verb, first, second)
+    (scheduler,) = cluster.schedulers.values()
+    assert (scheduler.failover_timeout, len(scheduler.launched)) == (0.0, 1)
+    cluster.settle()
+    cluster.check()
+    assert not scheduler.over
 
 
 PLUGIN = ["-p", "no:drf", "-p", "drf.testing.pytest_plugin", "-p", "no:cacheprovider"]

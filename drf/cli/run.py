@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Group
 from rich.live import Live
 
 from drf.cli.console import drawn, terminal
@@ -64,7 +66,8 @@ def run(
     once with the signal TERM, twice at once. Where the master itself is killed, tasks run on: --resume
     finds them again.
 
-    The exit code is 0 where every task finished, 1 where one did not, 130 after Ctrl-C.
+    The exit code is 0 where every task finished, 1 where one did not, 128 and the number of the
+    signal that ended it: 130 after Ctrl-C.
 
     \b
     Examples:
@@ -94,7 +97,8 @@ def _watched(master: LocalMaster, quiet: bool) -> Iterator[None]:
         yield
     elif console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            master.watch(look=lambda: live.update(drawn(_standing(master)), refresh=True))
+            began = time.monotonic()
+            master.watch(look=lambda: live.update(_view(master, began), refresh=True))
             yield
     else:
         master.watch(tell=_line)
@@ -106,6 +110,22 @@ def _line(update: Update) -> None:
         message = f": {update.message}" if update.message else ""
         name = update.task.rpartition(".")[0]
         click.echo(f"{update.framework} {name} {update.state}{message}", err=True)
+
+
+def _view(master: LocalMaster, began: float) -> Group:
+    """How far each framework is, what of each agent is in use, and for how long it has run."""
+    took = f"{time.monotonic() - began:.0f} s"
+    return Group(drawn(_standing(master)), "", drawn(_agents(master)), "", took)
+
+
+def _agents(master: LocalMaster) -> Table:
+    names = dict.fromkeys(name for total in master.spec.agents.values() for name in total)
+    use = master.use()
+    rows = [
+        (agent, *(f"{use[agent].quantity(n)} of {total.quantity(n)}" for n in names))
+        for agent, total in master.spec.agents.items()
+    ]
+    return Table("Agents", ("agent", *names), tuple(rows))
 
 
 def _standing(master: LocalMaster) -> Table:

@@ -31,8 +31,10 @@ except ImportError as error:
 logger = logging.getLogger(__name__)
 
 NAME = "drf"
-TICK_MS = 50
-"""How often to look for room that no hook tells of: tasks that left their thread, workers that were paused."""
+TICK_MS, TICKS = 50, 20
+"""How often to look for room that no hook tells of: tasks that left their thread, workers that were paused; and after
+how many of these to add up what there is, which may change unheard too.
+"""
 
 
 class FairShare(SchedulerPlugin):  # type: ignore[misc]
@@ -84,6 +86,7 @@ class FairShare(SchedulerPlugin):  # type: ignore[misc]
         self._tasks: dict[Hashable, Task] = {}
         self._clients: dict[str, set[str]] = {}
         self._planned = False
+        self._ticked = 0
         self._kept: tuple[Shape, str] | None = None
         self._stuck_since: tuple[Shape, float] | None = None
 
@@ -217,8 +220,10 @@ class FairShare(SchedulerPlugin):  # type: ignore[misc]
         now = monotonic()
         try:
             self.turns.advance(now)
-            for waiting, ws in self.turns.hand_out(self._place):
+            for waiting, ws in self.turns.hand_out(self._place, self._room):
                 self._let_go(waiting.item, waiting.shape, ws)
+                if self._stuck_since is not None and self._stuck_since[0] == waiting.shape:
+                    self._stuck_since = None  # its kind does find room
             self._keep(now)
         except Exception:
             # Whatever a policy does, no task of the cluster may hang for it.
@@ -313,7 +318,9 @@ class FairShare(SchedulerPlugin):  # type: ignore[misc]
 
     def _tick(self) -> None:
         if self.turns.waiting or self._scheduler.plugins.get(self.name) is not self:
-            self._count_total()
+            self._ticked += 1
+            if self._ticked % TICKS == 0:
+                self._count_total()
             self._plan()
 
     def _count_total(self) -> None:

@@ -132,6 +132,8 @@ class Turns:
         self._tenants: dict[str, _Tenant] = {}
         self._vectors: dict[tuple[tuple[str, float], ...], tuple[Any, dict[str, int]]] = {}
         self._numbers = itertools.count()
+        self.waiting = 0
+        """How many tasks wait."""
         self.stuck: Waiting | None = None
         """The first task in order that found no room when tasks were last handed out."""
 
@@ -172,6 +174,7 @@ class Turns:
         heapq.heappush(heap, (rank, next(self._numbers), waiting))
         known.counts[shape] = known.counts.get(shape, 0) + 1
         known.waiting += 1
+        self.waiting += 1
         if known.waiting == 1:
             self._sorter.activate(tenant)
             self._sorter.waiting(tenant, since)
@@ -183,6 +186,7 @@ class Turns:
             waiting.live = False
             known = self._tenants[waiting.tenant]
             known.drop(waiting.shape)
+            self.waiting -= 1
             head = known.first(set())
             if head is None:
                 self._sorter.deactivate(waiting.tenant)
@@ -200,11 +204,14 @@ class Turns:
         """Set the time, for policies that go by it; O(1). Raises ClockError where it goes back."""
         self._sorter.advance(now)
 
-    def hand_out(self, place: Callable[[Waiting], Any]) -> Iterator[tuple[Waiting, Any]]:
+    def hand_out(
+        self, place: Callable[[Waiting], Any], room: Callable[[], object] = lambda: True
+    ) -> Iterator[tuple[Waiting, Any]]:
         """Each task whose turn it is with the place it gets, until nothing fits; O(log tenants + shapes) a task.
 
         ``place`` gives a place, or None where a task of that shape fits nowhere now. A task that was handed out is
-        charged to its tenant.
+        charged to its tenant. ``room`` says whether there may be a place for any task at all; where there is none, no
+        more are looked at.
         """
         blocked: set[Shape] = set()
         resting: list[str] = []
@@ -217,6 +224,9 @@ class Turns:
                     self._sorter.deactivate(tenant)
                     resting.append(tenant)
                     continue
+                if not room():
+                    self.stuck = self.stuck or waiting
+                    return
                 found = place(waiting)
                 if found is None:
                     blocked.add(waiting.shape)
@@ -231,11 +241,6 @@ class Turns:
                     self._sorter.activate(tenant)
 
     # -- questions
-
-    @property
-    def waiting(self) -> int:
-        """How many tasks wait; O(tenants)."""
-        return sum(known.waiting for known in self._tenants.values())
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Of each tenant, by name: share, running and waiting tasks; O(tenants log tenants)."""
@@ -261,6 +266,8 @@ class Turns:
                 raise InvariantBroken(f"turns: tenant {name!r} is listed for no task, or unlisted")
             if not known.running and self._sorter.held(name).quantities():
                 raise InvariantBroken(f"turns: tenant {name!r} runs nothing and holds something")
+        if self.waiting != sum(known.waiting for known in self._tenants.values()):
+            raise InvariantBroken(f"turns: {self.waiting} tasks wait, and tenants have others")
         for path, bound in self._bounds.items():
             below = [t for t in self._tenants if t == path or t.startswith(f"{path}/")]
             for name, q in bound.held.items():

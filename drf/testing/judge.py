@@ -28,6 +28,8 @@ class Judge:
         self.log: list[str] = []
         self.reset: set[str] = set()
         """Schedulers whose memory was lost."""
+        self._unmet: set[str] = set()
+        """Frameworks that a master which follows has not met yet: its snapshot may be older than they are."""
         self._now = 0.0
         self._totals: dict[str, Resources] = {}
         """Agents that take part, with what they have."""
@@ -61,6 +63,7 @@ class Judge:
         self._ends.clear()
         self._made.clear()
         self.reset |= set(self._schedulers)
+        self._unmet = {s.name for s in self._schedulers.values() if not s.over}
         self._away = {
             s.name: self._now + s.failover_timeout for s in self._schedulers.values() if not s.over
         }
@@ -191,6 +194,9 @@ class Judge:
         assert isinstance(event, r.Subscribe)
         self._withdraw(name)
         self._away.pop(name, None)
+        if name in self._unmet:  # where the master knew nothing of it, it was not away for too long
+            self._unmet.discard(name)
+            self._schedulers[name].over = False
         assert isinstance(event.stream, int)
         self._streams[name] = event.stream
         there = {

@@ -21,6 +21,8 @@ from drf.masters.core.records import (
     AgentLost,
     End,
     Forget,
+    InverseRescinded,
+    Maintain,
     Refused,
     Register,
     Report,
@@ -55,6 +57,7 @@ class Agents:
             for term in new.terms:
                 if term not in AGENT_TERMS:
                     raise UnknownName("term", term, AGENT_TERMS)
+            event = event._replace(reports=[self._unheard(name, r) for r in event.reports])
             live, strangers = self._sorted(event)
         except (DRFError, AttributeError, TypeError, ValueError) as error:
             desk.send(Refused(name, f"what agent {name!r} says is malformed: {error}"))
@@ -74,8 +77,10 @@ class Agents:
         else:
             old.state, old.deadline = CONNECTED, None
             desk.broker.tell("activate_agent", name)
-        desk.missing = max(desk.missing - 1, 0)
+        desk.back.add(name)
         desk.send(Admitted(name))
+        for framework, its, number in desk.unheard.pop(name, {}):
+            desk.send(Forget(name, framework, its, number))
         for task in list(books.on.get(name, {}).values()):
             if task.killing:
                 desk.kill(task, task.killing)
@@ -83,6 +88,15 @@ class Agents:
             for number, state, message in report.updates:
                 info = report.task
                 self.update(Update(name, info.framework, info.name, number, state, message))
+
+    def _unheard(self, agent: str, report: Report) -> Report:
+        """What it says, without what was acknowledged while it was away."""
+        heard = self._desk.unheard.get(agent)
+        if not heard:
+            return report
+        framework, task = report.task.framework, report.task.name
+        rest = [update for update in report.updates if (framework, task, update[0]) not in heard]
+        return report._replace(updates=rest)
 
     def _sorted(self, event: Register) -> tuple[dict[str, Report], list[Report]]:
         """Reports of tasks that run there, by key, and those of tasks that are not to."""
@@ -124,10 +138,16 @@ class Agents:
         desk = self._desk
         known = old is not None and old.known
         if old is not None:
+            new.unavailability = old.unavailability
             self._leave(old, OUT)
         try:
             desk.broker.ask(
-                "add_agent", new.name, new.resources, attributes=new.attributes, **new.terms
+                "add_agent",
+                new.name,
+                new.resources,
+                attributes=new.attributes,
+                unavailability=new.unavailability,
+                **new.terms,
             )
         except (DRFError, TypeError) as error:
             if old is not None and known:
@@ -195,6 +215,16 @@ class Agents:
 
     # -- leaving
 
+    def maintain(self, event: Maintain) -> None:
+        """Its maintenance is planned, anew or no more; O(offers there). Raises what the allocator raises."""
+        desk = self._desk
+        plan = None if event.start is None else (event.start, event.duration)
+        desk.broker.ask("update_unavailability", event.agent, plan)
+        desk.books.agents[event.agent].unavailability = plan
+        for name in desk.broker.unasked(agent=event.agent):
+            if desk.books.frameworks[name].connected:
+                desk.send(InverseRescinded(name, event.agent))
+
     def disconnected(self, event: AgentDisconnected) -> None:
         """It is not to be offered until it is back; O(offers there)."""
         desk = self._desk
@@ -209,7 +239,8 @@ class Agents:
         books = self._desk.books
         agent = books.agents.setdefault(event.agent, Agent(event.agent, Resources(), state=OUT))
         if agent.state != NEVER:
-            self._desk.missing = max(self._desk.missing - 1, 0)
+            self._desk.back.add(agent.name)
+            self._desk.unheard.pop(agent.name, None)
             self._leave(agent, NEVER)
             self._say(agent)
 
@@ -225,6 +256,7 @@ class Agents:
         known = agent.known
         agent.state, agent.deadline = state, None
         self._desk.broker.changed(agent.name)
+        self._desk.broker.unasked(agent=agent.name)
         if known:
             self._desk.broker.tell("remove_agent", agent.name)
 

@@ -22,7 +22,7 @@ KEPT = 1000
 
 @dataclass(slots=True)
 class Agent:
-    """An agent; ``deadline`` is until when it may be away."""
+    """An agent; ``deadline`` is until when it may be away, ``unavailability`` its planned maintenance."""
 
     name: str
     resources: Resources
@@ -30,6 +30,7 @@ class Agent:
     terms: dict[str, Any] = field(default_factory=dict)
     state: str = CONNECTED
     deadline: float | None = None
+    unavailability: tuple[float, float | None] | None = None
 
     @property
     def known(self) -> bool:
@@ -168,6 +169,7 @@ class Books:
                     a.terms,
                     a.state,
                     a.deadline,
+                    a.unavailability,
                 ]
                 for a in self.agents.values()
             ],
@@ -211,10 +213,11 @@ class Books:
         """The books again, nobody connected; O(state). Raises InputError where they do not add up."""
         books = cls(space)
         books.now = moment(state["now"], "the time")
-        for name, amount, attributes, terms, its, deadline in state["agents"]:
+        for name, amount, attributes, terms, its, deadline, unavailability in state["agents"]:
             pairs = tuple((key, rich(value)) for key, value in attributes)
+            plan = None if unavailability is None else tuple(unavailability)
             books.agents[name] = Agent(
-                name, unpacked(amount, space), pairs, dict(terms), its, deadline
+                name, unpacked(amount, space), pairs, dict(terms), its, deadline, plan
             )
         for name, roles, timeout, terms, suppressed, wants, removing in state["frameworks"]:
             books.frameworks[name] = Framework(

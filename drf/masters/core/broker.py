@@ -12,7 +12,7 @@ from typing import Any
 from drf.allocator import Allocator
 from drf.errors import DRFError, DuplicateName, InvariantBroken, PluginError
 from drf.masters.core.books import CONNECTED, Agent, Books, Framework
-from drf.masters.core.records import OfferInfo, TaskInfo, Trouble
+from drf.masters.core.records import InverseOffered, OfferInfo, TaskInfo, Trouble
 from drf.offers import Decisions, Offer
 from drf.resources import Resources
 from drf.tasks import TaskSpec
@@ -29,6 +29,7 @@ RESCINDING = frozenset(
         "deactivate_framework",
         "update_framework",
         "reclaim",
+        "update_unavailability",
     }
 )
 """Verbs that may end offers beside the one they are about."""
@@ -49,6 +50,8 @@ class Broker:
         self.epoch = 0
         self._made = 0
         self._unsettled = False
+        self.inverse: dict[tuple[str, str], None] = {}
+        """Framework and agent of inverse offers that are not answered."""
         self.ended: list[OfferInfo] = []
         """Offers that ended unanswered and were not told yet."""
         self.trouble: list[Trouble] = []
@@ -104,6 +107,7 @@ class Broker:
         self._numbers.clear()
         self._ids.clear()
         self._free.clear()
+        self.inverse.clear()
         self.allocator = None
         try:
             self.allocator = self._from_books()
@@ -140,6 +144,7 @@ class Broker:
             agent.resources,
             attributes=agent.attributes,
             used=self._books.used(name) or None,
+            unavailability=agent.unavailability,
             **agent.terms,
         )
         for task in self._books.on.get(name, {}).values():
@@ -272,6 +277,30 @@ class Broker:
         if info.agent in self._books.agents:
             self.gave(info.agent, info.resources)
         return info
+
+    # -- inverse offers
+
+    def asked(self, decided: Decisions) -> list[InverseOffered]:
+        """The new inverse offers, without those that are nonsense; O(of them)."""
+        out = []
+        for new in decided.inverse_offers:
+            agent = self._books.agents.get(new.agent)
+            framework = self._books.frameworks.get(new.framework)
+            there = framework is not None and framework.connected
+            if agent is None or not there or agent.unavailability != (new.start, new.duration):
+                text = f"{new.framework} is asked to leave {new.agent} at {new.start}"
+                self.trouble.append(Trouble("run", f"{text}, and that is not so"))
+                continue
+            self.inverse[new.framework, new.agent] = None
+            out.append(InverseOffered(*new))
+        return out
+
+    def unasked(self, *, framework: str | None = None, agent: str | None = None) -> list[str]:
+        """Inverse offers to the framework, or about the agent, are no more; the frameworks; O(inverse offers)."""
+        gone = [pair for pair in self.inverse if framework == pair[0] or agent == pair[1]]
+        for pair in gone:
+            del self.inverse[pair]
+        return [name for name, _ in gone]
 
     # -- checks
 

@@ -22,8 +22,12 @@ class Desk:
     """When the status that each task waits for an acknowledgement of was sent last, the longest ago first."""
     quiet_until: float | None = None
     """While this master is new, nothing is said of tasks that it does not know."""
-    missing: int = 0
-    """How many agents it expects still."""
+    expected: float = 0
+    """With so many agents back, it is new no more."""
+    back: set[str] = field(default_factory=set)
+    """Agents that came, or will never come, since this master is new."""
+    unheard: dict[str, dict[tuple[str, str, int], None]] = field(default_factory=dict)
+    """By agent that is away: framework, task and number of updates that were acknowledged meanwhile."""
 
     def send(self, message: Message) -> None:
         """To be delivered; O(1)."""
@@ -80,8 +84,12 @@ class Desk:
 
     def forget_update(self, info: TaskInfo, number: int) -> None:
         """The agent need not keep the update; O(1)."""
-        if number != BY_MASTER and self.there(info.agent):
+        if number == BY_MASTER:
+            return
+        if self.there(info.agent):
             self.send(Forget(info.agent, info.framework, info.name, number))
+        else:
+            self.unheard.setdefault(info.agent, {})[info.framework, info.name, number] = None
 
     # -- ends
 
@@ -115,6 +123,7 @@ class Desk:
         framework.removing, framework.connected = True, False
         framework.stream = framework.deadline = None
         framework.wants.clear()
+        self.broker.unasked(framework=framework.name)
         self.broker.tell("deactivate_framework", framework.name)
         for task in list(self.books.of.get(framework.name, {}).values()):
             self.sent.pop(task.info.key, None)

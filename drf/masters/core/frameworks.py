@@ -9,6 +9,7 @@ from drf.masters.core.records import (
     LOST,
     TERMS,
     Acknowledge,
+    AnswerInverse,
     Decline,
     Disconnected,
     Failed,
@@ -60,6 +61,7 @@ class Frameworks:
         framework.terms = {key: value for key, value in terms.items() if key != SUPPRESSED}
         framework.wants = {key: w for key, w in framework.wants.items() if key[0] in roles}
         framework.stream, framework.connected, framework.deadline = event.stream, True, None
+        desk.broker.unasked(framework=name)
         desk.broker.tell("deactivate_framework", name)  # offers that another scheduler knew end
         desk.broker.tell("activate_framework", name)
         names = tuple(task.info.name for task in books.running(name))
@@ -98,6 +100,7 @@ class Frameworks:
         framework.deadline = desk.books.now + framework.failover_timeout
         for task in desk.books.of.get(framework.name, {}).values():
             desk.sent.pop(task.info.key, None)
+        desk.broker.unasked(framework=framework.name)
         desk.broker.tell("deactivate_framework", framework.name)
 
     def teardown(self, event: Teardown) -> None:
@@ -182,6 +185,31 @@ class Frameworks:
             else:
                 desk.broker.close(offer)
                 desk.broker.settle()
+
+    def answer_inverse(self, event: AnswerInverse) -> None:
+        """It will leave an agent, or not; O(1)."""
+        desk = self._desk
+        framework = self._heard(event.framework, event.stream)
+        if framework is None:
+            return
+        pair = (framework.name, event.agent)
+        if pair not in desk.broker.inverse:
+            text = f"no inverse offer of {event.agent!r} is open; it was answered or rescinded"
+            desk.send(Failed(framework.name, framework.stream, text))
+            return
+        status = "ACCEPT" if event.accept else "DECLINE"
+        try:
+            desk.broker.ask(
+                "answer_inverse_offer",
+                event.agent,
+                framework.name,
+                status,
+                refuse_seconds=event.refuse_seconds,
+            )
+        except DRFError as error:
+            desk.send(Failed(framework.name, framework.stream, str(error)))
+            return
+        desk.broker.inverse.pop(pair, None)
 
     # -- tasks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -101,6 +102,7 @@ class Master:
             records.SetQuota: self._set_quota,
             records.Reclaim: self._reclaim,
             records.Expect: self._expect,
+            records.Maintain: self._agents.maintain,
             records.AgentGone: self._agents.gone,
             records.Register: self._agents.register,
             records.AgentDisconnected: self._agents.disconnected,
@@ -112,6 +114,7 @@ class Master:
             records.Revive: self._frameworks.revive,
             records.Accept: launching.accept,
             records.Decline: self._frameworks.decline,
+            records.AnswerInverse: self._frameworks.answer_inverse,
             records.Kill: self._frameworks.kill,
             records.Acknowledge: self._frameworks.acknowledge,
             records.Reconcile: self._frameworks.reconcile,
@@ -168,7 +171,9 @@ class Master:
         books.now = now
         self._agents.overdue()
         self._frameworks.overdue()
-        if desk.quiet_until is not None and (desk.quiet_until <= now or not desk.missing):
+        if desk.quiet_until is not None and (
+            desk.quiet_until <= now or len(desk.back) >= desk.expected
+        ):
             desk.quiet_until = None
         desk.again()
         decided = self._broker.run()
@@ -180,6 +185,8 @@ class Master:
         self._say_ended()
         for framework, its in offers.items():
             desk.send(Offered(framework, tuple(its)))
+        for inverse in self._broker.asked(decided):
+            desk.send(inverse)
         for reclaim in decided.reclaims:
             task = books.tasks.get(reclaim.task)
             if task is None or task.ended:
@@ -228,7 +235,8 @@ class Master:
         for role, quota in event.quotas.items():
             guarantees = Resources(quota.get("guarantees", {}), space=self._books.space)
             self._books.quotas[role] = (guarantees, dict(quota.get("limits", {})))
-        self._desk.missing = event.agents
+        self._desk.expected = event.agents
+        self._desk.back.clear()
         self._desk.quiet_until = self._books.now + event.wait
 
     # -- checks and snapshots
@@ -264,6 +272,11 @@ class Master:
                 raise InvariantBroken(f"framework {name} is here and away, or neither")
             if framework.removing and not books.of.get(name):
                 raise InvariantBroken(f"framework {name} has nothing left to end, and is kept")
+        for name, agent_name in broker.inverse:
+            if not (agent_name in books.agents and books.agents[agent_name].unavailability):
+                raise InvariantBroken(
+                    f"framework {name} is asked to leave {agent_name} for nothing"
+                )
         for offer in broker.offers.values():
             agent, framework = books.agents[offer.agent], books.frameworks.get(offer.framework)
             if agent.state != CONNECTED or framework is None or not framework.connected:
@@ -291,7 +304,8 @@ class Master:
         """A master that follows the one of the snapshot: nobody is connected, and has its time to come back.
 
         ``now`` is the time (default: that of the snapshot). What agents say as they register again is so, also where
-        the snapshot is older. O(state). Raises InputError for a snapshot that is of another version, altered or cut
+        the snapshot is older; so for ``agent_timeout`` seconds nothing is said of tasks that are not known. O(state).
+        Raises InputError for a snapshot that is of another version, altered or cut
         off, or does not add up, ClockError where time went back.
         """
         state = opened(snapshot)
@@ -315,4 +329,5 @@ class Master:
         new._start(make, books, agent_timeout, resend, epoch)
         if new._broker.allocator is None:
             raise InputError(f"no allocator can be made from it: {new._broker.trouble[-1].message}")
+        new._desk.expected, new._desk.quiet_until = math.inf, books.now + agent_timeout
         return new

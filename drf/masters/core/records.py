@@ -141,6 +141,14 @@ class Expect(NamedTuple):
     wait: float = 600.0
 
 
+class Maintain(NamedTuple):
+    """Maintenance of the agent is planned: from when, and for how many seconds (None: for good). No start: no more."""
+
+    agent: str
+    start: float | None = None
+    duration: float | None = None
+
+
 class AgentGone(NamedTuple):
     """The agent will never come back: its tasks are gone for good."""
 
@@ -255,6 +263,16 @@ class Decline(NamedTuple):
     stream: Stream = None
 
 
+class AnswerInverse(NamedTuple):
+    """Whether it will leave an agent, as an inverse offer asked; no more of these for a while."""
+
+    framework: str
+    agent: str
+    accept: bool
+    refuse_seconds: float | None = None
+    stream: Stream = None
+
+
 class Kill(NamedTuple):
     """End a task; its status says when it has ended."""
 
@@ -310,6 +328,22 @@ class Rescinded(NamedTuple):
 
     framework: str
     offer: str
+
+
+class InverseOffered(NamedTuple):
+    """It has something on an agent that is to be left by then, for so many seconds (None: for good)."""
+
+    framework: str
+    agent: str
+    start: float
+    duration: float | None = None
+
+
+class InverseRescinded(NamedTuple):
+    """That is not so any more, or asked anew."""
+
+    framework: str
+    agent: str
 
 
 class Status(NamedTuple):
@@ -405,6 +439,7 @@ Event: TypeAlias = (
     | SetQuota
     | Reclaim
     | Expect
+    | Maintain
     | AgentGone
     | Register
     | AgentDisconnected
@@ -416,14 +451,35 @@ Event: TypeAlias = (
     | Revive
     | Accept
     | Decline
+    | AnswerInverse
     | Kill
     | Acknowledge
     | Reconcile
     | Teardown
 )
-ToFramework: TypeAlias = Subscribed | Offered | Rescinded | Status | AgentLost | Reclaimed | Failed
+ToFramework: TypeAlias = (
+    Subscribed
+    | Offered
+    | Rescinded
+    | InverseOffered
+    | InverseRescinded
+    | Status
+    | AgentLost
+    | Reclaimed
+    | Failed
+)
 ToAgent: TypeAlias = Admitted | Refused | Run | End | Forget
 Message: TypeAlias = ToFramework | ToAgent | Trouble
 
-TO_FRAMEWORK = (Subscribed, Offered, Rescinded, Status, AgentLost, Reclaimed, Failed)
+TO_FRAMEWORK = (
+    Subscribed,
+    Offered,
+    Rescinded,
+    InverseOffered,
+    InverseRescinded,
+    Status,
+    AgentLost,
+    Reclaimed,
+    Failed,
+)
 TO_AGENT = (Admitted, Refused, Run, End, Forget)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from drf.errors import InvalidOption
@@ -41,6 +41,7 @@ class Confinement:
         if how not in (AUTO, CGROUP, RLIMITS):
             raise InvalidOption(f"limits is {how!r}; it is {AUTO}, {CGROUP} or {RLIMITS}")
         self._top: Path | None = None
+        self._home: Path | None = None
         self._controllers: set[str] = set()
         self._cores: dict[int, float] = {}
         if hasattr(os, "sched_getaffinity"):
@@ -59,7 +60,8 @@ class Confinement:
         top = base / f"drf-{run}"
         try:
             top.mkdir(exist_ok=True)
-            if not (top / "cgroup.kill").exists():
+            kind = (top / "cgroup.type").read_text(encoding="utf-8").strip()
+            if kind != "domain" or not (top / "cgroup.kill").exists():
                 top.rmdir()
                 return
         except OSError:
@@ -67,10 +69,47 @@ class Confinement:
         self._top = top
         for name in ("cpu", "memory"):
             with contextlib.suppress(OSError):
-                (base / "cgroup.subtree_control").write_text(f"+{name}", encoding="utf-8")
-            with contextlib.suppress(OSError):
+                self._share(base, name)
                 (top / "cgroup.subtree_control").write_text(f"+{name}", encoding="utf-8")
                 self._controllers.add(name)
+
+    def _share(self, base: Path, controller: str) -> None:
+        """Let the groups in ours have the controller. Raises OSError.
+
+        No group but the topmost may have both processes and groups with controllers; the system does not always refuse
+        it, but what is started in such groups fails. Where this process is alone in its group, as in a scope of its
+        own, it moves to one below.
+        """
+        control = base / "cgroup.subtree_control"
+        if controller in control.read_text(encoding="utf-8").split():
+            return
+        there = (base / "cgroup.procs").read_text(encoding="utf-8").split()
+        topmost = not (base / "cgroup.type").exists()
+        if there and not topmost:
+            me = str(os.getpid())
+            if there != [me]:
+                raise OSError(errno.EBUSY, "other processes are there", str(base))
+            self._home = base
+            self._seat.mkdir(exist_ok=True)
+            (self._seat / "cgroup.procs").write_text(me, encoding="utf-8")
+        control.write_text(f"+{controller}", encoding="utf-8")
+
+    @property
+    def _seat(self) -> Path:
+        """The group of this process, where it could not stay in its own."""
+        assert self._top is not None
+        return self._top.with_name(f"{self._top.name}-master")
+
+    def _go_home(self) -> None:
+        """Leave the group of this process as it was found."""
+        if self._home is None:
+            return
+        with contextlib.suppress(OSError):
+            for name in self._controllers:
+                (self._home / "cgroup.subtree_control").write_text(f"-{name}", encoding="utf-8")
+            (self._home / "cgroup.procs").write_text(str(os.getpid()), encoding="utf-8")
+            self._seat.rmdir()
+        self._home = None
 
     @property
     def how(self) -> str:
@@ -112,22 +151,18 @@ class Confinement:
     def _width(self, amount: Resources) -> int:
         return math.ceil(float(amount["cpus"])) if "cpus" in amount else 0  # type: ignore[arg-type]
 
-    @contextlib.contextmanager
-    def on_cores(self, amount: Resources) -> Iterator[tuple[int, ...]]:
-        """What is started inside stays on these cores, those with the least on them; all where groups divide time."""
+    def take(self, amount: Resources) -> tuple[int, ...]:
+        """The cores for a task, those with the least on them; none: all, where it needs as many or groups divide time.
+
+        O(cores log cores).
+        """
         width = self._width(amount)
-        if not self._cores or "cpu" in self._controllers or not 0 < width < len(self._cores):
-            yield ()
-            return
-        chosen = tuple(sorted(self._cores, key=lambda core: (self._cores[core], core))[:width])
-        before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, chosen)
-        try:
-            yield chosen
-        finally:
-            os.sched_setaffinity(0, before)
-        for core in chosen:
+        if "cpu" in self._controllers or not 0 < width < len(self._cores):
+            return ()
+        cores = tuple(sorted(self._cores, key=lambda core: (self._cores[core], core))[:width])
+        for core in cores:
             self._cores[core] += float(amount["cpus"]) / width  # type: ignore[arg-type]
+        return cores
 
     def left(self, cores: tuple[int, ...], amount: Resources) -> None:
         """A task that was on these cores has ended; O(cores)."""
@@ -143,6 +178,18 @@ class Confinement:
         except OSError:
             return False
         return "populated 1" in text
+
+    def ran_out(self, key: str) -> bool:
+        """Whether something of the task was killed because it was at its limit of memory."""
+        if self._top is None or "memory" not in self._controllers:
+            return False
+        try:
+            text = (self._folder(key) / "memory.events").read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return any(
+            line.startswith("oom_kill ") and line != "oom_kill 0" for line in text.split("\n")
+        )
 
     def kill(self, key: str) -> None:
         """Kill all that is in the task's group, and wait until it is gone."""
@@ -168,3 +215,4 @@ class Confinement:
                     folder.rmdir()
             with contextlib.suppress(OSError):
                 self._top.rmdir()
+            self._go_home()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from drf.masters.core.records import (
@@ -23,8 +25,11 @@ from drf.masters.core.records import (
     Update,
 )
 from drf.masters.local.confine import Confinement
-from drf.masters.local.proc import MARK, Reaper, is_task, spawn
+from drf.masters.local.proc import MARK, Nursery, Reaper, is_task, orphans, spawn
 from drf.masters.local.state import Ending, RunFolder, claim, code_in, pid_in
+
+SPARE = 64
+"""Open files that are kept for all else than watching processes."""
 
 POLL = 0.01
 """Seconds between looks at processes where the system does not tell when one ends."""
@@ -39,6 +44,8 @@ class Child:
     fd: int
     folder: Path
     cores: tuple[int, ...] = ()
+    ours: bool = False
+    """This process started it, and no other master did."""
     reason: str = ""
     kill_at: float | None = None
 
@@ -60,6 +67,9 @@ class Executor:
         self._clock = clock
         self._grace = grace
         self._reaper = Reaper()
+        self._nursery = Nursery()
+        self._env = dict(os.environ)
+        self._most = _open_files() - SPARE
         self._children: dict[str, Child] = {}
         self._ready: set[str] = set()
 
@@ -74,26 +84,28 @@ class Executor:
         folder = self._folder.launch(info)
         began = self._clock()
         data = info.data
-        env = {**os.environ, **data["env"], MARK: self._mark(info.key)}
+        env = {**self._env, **data["env"], MARK: self._mark(info.key)}
         env |= {"DRF_FRAMEWORK": info.framework, "DRF_NAME": info.name, "DRF_AGENT": info.agent}
         memory, seconds = self._confinement.limits(info.resources, info.duration)
+        cores = self._confinement.take(info.resources)
         try:
-            group = self._confinement.group(info.key, info.resources)
-            with self._confinement.on_cores(info.resources) as cores:
-                pid = spawn(
-                    folder,
-                    data["command"],
-                    env,
-                    where=data["dir"],
-                    group=group,
-                    memory=memory,
-                    seconds=seconds,
-                )
+            start = partial(
+                spawn,
+                folder,
+                data["command"],
+                env,
+                where=data["dir"],
+                group=self._confinement.group(info.key, info.resources),
+                memory=memory,
+                seconds=seconds,
+            )
+            pid = self._nursery.start(cores, start)
         except OSError as error:
+            self._confinement.left(cores, info.resources)
             claim(folder)
             text = f"it cannot be started: {error}"
             return [self._say(info, 1, self._end(info, FAILED, None, began, text), text)]
-        self._watch(Child(info, pid, _pidfd(pid), folder, cores))
+        self._watch(Child(info, pid, self._pidfd(pid), folder, cores, ours=True))
         return [self._say(info, 1, RUNNING, "")]
 
     def _watch(self, child: Child) -> None:
@@ -102,6 +114,15 @@ class Executor:
         self._reaper.roots.add(child.pid)
         if child.fd >= 0:
             self._selector.register(child.fd, selectors.EVENT_READ, key)
+
+    def _pidfd(self, pid: int) -> int:
+        """A descriptor that can be read when the process ends, -1 where there is none, or none to spare."""
+        if not hasattr(os, "pidfd_open") or len(self._children) >= self._most:
+            return -1
+        try:
+            return os.pidfd_open(pid)
+        except OSError:
+            return -1
 
     def end(self, message: End) -> None:
         """Ask a task to end, and kill it where it has not after the grace period."""
@@ -158,12 +179,17 @@ class Executor:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(child.pid, 0)
         self._reaper.roots.discard(child.pid)
-        self._sweep(child)
+        if not child.ours:
+            self._sweep_all(child)
+        elif orphans():
+            self._sweep(child)
+        code = code_in(child.folder)
+        state, text = _judged(code, child.reason)
+        if state == FAILED and self._confinement.ran_out(key):
+            text = f"{text}: out of memory, of which it may have {child.info.resources['mem']} MiB"
         self._confinement.drop(key)
         self._confinement.left(child.cores, child.info.resources)
         del self._children[key]
-        code = code_in(child.folder)
-        state, text = _judged(code, child.reason)
         self._end(child.info, state, code, child.info.started, text)
         return self._say(child.info, 2, state, text)
 
@@ -206,7 +232,7 @@ class Executor:
             pid = pid_in(folder)
             child = Child(info, pid or 0, -1, folder)
             if pid and is_task(pid, self._mark(key)) and code_in(folder) is None:
-                child.fd = _pidfd(pid)
+                child.fd = self._pidfd(pid)
                 self._watch(child)
                 if adopt:
                     out.append(Report(info, RUNNING, ((1, RUNNING, ""),)))
@@ -239,6 +265,7 @@ class Executor:
             self._sweep(child)
             self._over(child)
         self._confinement.close()
+        self._nursery.close()
         self._reaper.reap()
 
 
@@ -255,11 +282,7 @@ def _judged(code: int | None, reason: str) -> tuple[str, str]:
     return FAILED, f"exit code {code}"
 
 
-def _pidfd(pid: int) -> int:
-    """A descriptor that can be read when the process ends, -1 where there is none."""
-    if not hasattr(os, "pidfd_open"):
-        return -1
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return -1
+def _open_files() -> float:
+    """How many this process may have open."""
+    most = os.sysconf("SC_OPEN_MAX")
+    return math.inf if most < 0 else most

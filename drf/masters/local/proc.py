@@ -7,8 +7,10 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ Who makes the file ``pid`` runs the task: a master that follows makes it itself 
 """
 
 _SUBREAPER = 36
+_NO_THREAD = 0x20000000  # of waitid: children of this thread alone
 _WAIT = 0.001
 _ROUNDS = 400
 
@@ -65,6 +68,46 @@ def subreaper() -> Iterator[None]:
         yield
     finally:
         libc.prctl(_SUBREAPER, 0, 0, 0, 0)
+
+
+class Nursery:
+    """A thread that starts the roots of tasks, so that they are children of it and not of the main thread.
+
+    What a task leaves behind becomes a child of the main thread (see `subreaper`), so whether there is anything can be
+    asked of the system in one call, however many tasks run.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "drf-nursery")
+        self._all = tuple(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ()
+        self._on = self._all
+
+    def start(self, cores: tuple[int, ...], spawn: Callable[[], int]) -> int:
+        """Call ``spawn`` there, on these cores (none: all); the pid that it gives. Raises what it raises."""
+
+        def there() -> int:
+            wanted = cores or self._all
+            if wanted != self._on:
+                os.sched_setaffinity(0, wanted)
+                self._on = wanted
+            return spawn()
+
+        return self._thread.submit(there).result()
+
+    def close(self) -> None:
+        """End the thread; what it started is then of the main thread too."""
+        self._thread.shutdown()
+
+
+def orphans() -> bool:
+    """Whether something that a task left behind may be a child of this process; O(1)."""
+    if sys.platform != "linux" or threading.get_native_id() != os.getpid():
+        return True  # only the main thread can tell
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT | _NO_THREAD)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def spawn(
@@ -106,10 +149,15 @@ def processes() -> dict[int, Process]:
         if not name.isdigit():
             continue
         try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                rest = file.read().rpartition(b")")[2].split()
+            file = os.open(f"/proc/{name}/stat", os.O_RDONLY)
         except OSError:
             continue  # it has ended meanwhile
+        try:
+            rest = os.read(file, 4096).rpartition(b")")[2].split(None, 5)
+        except OSError:
+            continue
+        finally:
+            os.close(file)
         pid = int(name)
         out[pid] = Process(pid, int(rest[1]), int(rest[2]), int(rest[3]), rest[0] in (b"Z", b"X"))
     return out

@@ -41,6 +41,7 @@ from drf.masters.local.proc import subreaper
 from drf.masters.local.schedulers import BAD, DONE, Item, Scheduler
 from drf.masters.local.spec import Spec
 from drf.masters.local.state import RunFolder
+from drf.resources import Resources
 
 PATIENCE = 5.0
 """Seconds after which room is kept for tasks that start together."""
@@ -48,7 +49,8 @@ PATIENCE = 5.0
 STUCK = 4 * PATIENCE
 """Seconds in which nothing runs and nothing is offered, after which nothing will."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""What ends a run; but for those that this process was started to ignore, as by nohup."""
 
 
 class Outcome(NamedTuple):
@@ -93,8 +95,9 @@ class LocalMaster:
 
     ``folder`` keeps the state of the run and the output of each task. ``limits`` is ``"auto"``, ``"cgroup"`` or
     ``"rlimits"``. ``resume``: where the folder holds a run that did not end, go on with it (True), or end what is left
-    of it and begin anew (False). While it runs, SIGINT and SIGTERM end it, and children that appear in this process are
-    its own. Raises NotSupported where the system is no POSIX system.
+    of it and begin anew (False). While it runs, SIGINT, SIGTERM and SIGHUP end it, and children that appear in this
+    process are its own. Raises NotSupported where the system is no POSIX system, and what the verbs of `drf.Allocator`
+    raise for the policy and the quotas of the specification.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class LocalMaster:
         self._folder = RunFolder(Path(folder).absolute())
         self.schedulers: dict[str, Scheduler] = {}
         self.master = Master(self._allocator)
+        _try_out(spec, self._allocator())
         self._queue: deque[Event] = deque()
         self._touched: set[str] = set()
         self._trouble: list[str] = []
@@ -188,8 +192,10 @@ class LocalMaster:
 
         before = {}
         with contextlib.suppress(ValueError):  # not in the main thread: nobody stops it
-            for number in SIGNALS:
-                before[number] = signal.signal(number, stop)
+            for name in SIGNALS:
+                number = getattr(signal, name)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    before[number] = signal.signal(number, stop)
         self._hurried = hurried
         try:
             yield
@@ -315,6 +321,17 @@ class LocalMaster:
         except DRFError:
             return 0.0
 
+    def use(self) -> dict[str, Resources]:
+        """What runs on each agent uses; O(agents + running tasks)."""
+        out = {agent: total - total for agent, total in self.spec.agents.items()}
+        try:
+            tasks = self.master.allocator.tasks()
+        except DRFError:
+            return out
+        for task in tasks:
+            out[task.agent] += task.resources
+        return out
+
     def _result(self, seconds: float, limits: str) -> Result:
         tasks = tuple(
             self._outcome(scheduler, item)
@@ -338,3 +355,12 @@ class LocalMaster:
             item.message or ("" if ending is None else ending.message),
             output,
         )
+
+
+def _try_out(spec: Spec, allocator: Allocator) -> None:
+    """What an allocator refuses of a specification is said before anything is begun."""
+    allocator.update_weights(spec.weights)
+    for role, (guarantees, limits) in spec.quotas.items():
+        allocator.update_quota(role, guarantees=guarantees, limits=limits)
+    for framework in spec.frameworks:
+        allocator.add_framework(framework.name, roles=[framework.role])

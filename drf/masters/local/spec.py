@@ -11,6 +11,7 @@ from typing import Any
 
 from drf.errors import DRFError, InputError, UnknownName
 from drf.resources import Resources
+from drf.tags import check_role
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 TOP = ("policy", "agents", "roles", "frameworks", "grace")
@@ -100,6 +101,7 @@ def read_spec(given: Mapping[str, Any], label: str = "the specification") -> Spe
     quotas: dict[str, tuple[Resources, Mapping[str, float]]] = {}
     for role, terms in _table(given.get("roles", {}), place / "roles").items():
         here = place / "roles" / role
+        _role(role, here)
         _keys(_table(terms, here), ROLE, here)
         if "weight" in terms:
             weights[role] = _number(terms["weight"], here / "weight", above=True)
@@ -129,8 +131,7 @@ def _framework(
     _name(name, place)
     _keys(_table(terms, place), FRAMEWORK, place)
     role = terms.get("role", name)
-    if not isinstance(role, str) or not role:
-        raise (place / "role").error("is not the name of a role", role)
+    _role(role, place / "role")
     tables = terms.get("tasks")
     if not isinstance(tables, list) or not tables:
         raise (place / "tasks").error("is no list of tasks; write [[...tasks]]", tables)
@@ -198,16 +199,17 @@ class _Place:
     def __truediv__(self, key: object) -> _Place:
         return _Place(self.label, (*self.keys, str(key)))
 
+    def __str__(self) -> str:
+        return ", ".join(filter(None, (self.label, ".".join(self.keys))))
+
     def error(self, text: str, value: object = None) -> InputError:
-        return InputError(text, file=f"{self.label}, {'.'.join(self.keys)}", value=value)
+        return InputError(text, file=self, value=value)
 
 
 def _keys(given: Any, known: Sequence[str], place: _Place) -> None:
     for key in _table(given, place):
         if key not in known:
-            raise UnknownName(
-                f"key in {', '.join([place.label, '.'.join(place.keys)])}:", key, known
-            )
+            raise UnknownName(f"key in {place}:", key, known)
 
 
 def _table(value: Any, place: _Place) -> Mapping[str, Any]:
@@ -224,6 +226,13 @@ def _name(value: Any, place: _Place) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise place.error("is no name of letters, digits, - and _", value)
     return value
+
+
+def _role(value: Any, place: _Place) -> None:
+    try:
+        check_role(value)
+    except DRFError as error:
+        raise place.error(f"is no role: {error}") from error
 
 
 def _amount(value: Any, place: _Place, *, empty: bool = False) -> Resources:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from drf.errors import InputError
+from drf.errors import DRFError, InputError
 from drf.masters.core.records import TaskInfo
 from drf.resources import Resources
 
@@ -48,7 +48,8 @@ class RunFolder:
         """Inside, this process alone has the folder; gives whether it holds a run that did not end.
 
         ``resume``: go on with such a run (True), or end it and begin anew (False); None where there should be none.
-        Raises InputError where another process has it, or where it holds another run than that.
+        A run that launched nothing leaves nothing to go on with. Raises InputError where another process has the
+        folder, where it holds another run than that, or tasks that are of no run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -70,23 +71,28 @@ class RunFolder:
 
     def _read(self, digest: str, resume: bool | None) -> bool:
         try:
-            about = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            text = (self.folder / "run.json").read_text(encoding="utf-8")
             lines = (self.folder / "events.jsonl").read_bytes().split(b"\n")
         except FileNotFoundError:
+            if (self.folder / "tasks").exists():  # not ours to remove
+                raise InputError(
+                    "holds a folder tasks that is of no run; name another folder (--out)",
+                    file=self.folder,
+                ) from None
             return False
-        except ValueError as error:
-            raise InputError(f"run.json is malformed: {error}", file=self.folder) from error
-        self.run = about["run"]
-        over = False
-        for line in lines[:-1]:  # the last one is empty, or was cut off
-            kind, *rest = json.loads(line)
-            if kind == "launch":
-                info = _unpacked(rest[0])
-                self.launched[info.key] = info
-            elif kind == "end":
-                self.ended[rest[0]] = Ending(*rest[1:])
-            over = over or kind == "over"
-        if over:
+        place, over = "run.json", False
+        try:
+            about = json.loads(text)
+            self.run, its = about["run"], about["digest"]
+            for number, line in enumerate(lines[:-1], 1):  # the last one is empty, or was cut off
+                place = f"events.jsonl, line {number}"
+                over = self._read_line(*json.loads(line)) or over
+        except (DRFError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"is malformed: {error}; name another folder (--out), or remove this one",
+                file=self.folder / place,
+            ) from error
+        if over or not self.launched:
             self.launched, self.ended, self.run = {}, {}, ""
             return False
         if resume is None:
@@ -94,9 +100,18 @@ class RunFolder:
                 "holds a run that did not end; go on with it (--resume), or end what is left of it (--clean)",
                 file=self.folder,
             )
-        if resume and about["digest"] != digest:
+        if resume and its != digest:
             raise InputError("holds a run of another specification", file=self.folder)
         return True
+
+    def _read_line(self, kind: str, *rest: Any) -> bool:
+        """What a line says; whether it says that the run is over."""
+        if kind == "launch":
+            info = _unpacked(rest[0])
+            self.launched[info.key] = info
+        elif kind == "end":
+            self.ended[rest[0]] = Ending(*rest[1:])
+        return kind == "over"
 
     def begin_anew(self, digest: str) -> None:
         """Forget a run, of which nothing is left to end."""
