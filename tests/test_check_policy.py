@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 import drf
-from drf.errors import InvalidOption, MissingExtra, NotSupported, UnknownName
+from drf.errors import InvalidOption, MissingExtra, UnknownName
 from drf.fairness import Instance, fill
 from drf.testing import Findings, Setting, check_policy, filled, pool_of, problem_of, rule_of
 from drf.testing.files import problem_text
@@ -287,8 +287,19 @@ class TestAdapters:
         assert all(isinstance(t, (float, Fraction)) for t in tasks.values())
 
     def test_caps_that_are_not_whole(self):
-        with pytest.raises(NotSupported, match="3/2"):
-            problem_of(Instance.of([2], [[1]], caps=["3/2"]))
+        parts = Instance.of([4, 4], [[1, 2], [2, 1]], caps=["3/2", "1/3"])
+        for policy in (
+            "drf",
+            "asset",
+            "hdrf",
+            "ceei",
+            "bmf",
+            "utilitarian",
+            "tsf",
+            "psdsf",
+            "static",
+        ):
+            assert list(rule_of(policy)(parts).values()) == [Fraction(3, 2), Fraction(1, 3)], policy
         whole = Instance.of([2], [[1]], caps=["3/2"], divisible=False)
         assert problem_of(whole)["max_tasks"] == {"u0": 1}
 

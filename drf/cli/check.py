@@ -14,7 +14,6 @@ from rich.console import Console
 
 from drf.cli.console import bar, show, terminal
 from drf.cli.subject import find_subject
-from drf.errors import NotSupported
 from drf.fairness import Witness
 from drf.plugins import Policy
 from drf.simulation.tables import Table
@@ -204,12 +203,9 @@ def _write(out: Path, found: Findings, policy: str | None, on_blocked: str) -> F
         if witness is not None and witness.change is not None:
             given.append((f"{stem}-after.toml", witness.change.instance))
         for file, instance in given:
-            try:
-                text = problem_text(
-                    instance, policy=policy, exact=exact, on_blocked=on_blocked, note=str(result)
-                )
-            except NotSupported:  # what drf allocate does not take, a rule of one's own may
-                continue
+            text = problem_text(
+                instance, policy=policy, exact=exact, on_blocked=on_blocked, note=str(result)
+            )
             (out / file).write_text(text, encoding="utf-8")
             files.setdefault((result.name, result.setting), []).append(str(out / file))
     return files

@@ -182,7 +182,7 @@ def _fill(
 
 
 def _caps(problem: Problem) -> list[int]:
-    return [-1 if cap is None else min(cap, LIMIT) for cap in problem.caps]
+    return [-1 if cap is None else int(min(cap, LIMIT)) for cap in problem.caps]
 
 
 def _alone(demand: Sequence[int], capacity: Sequence[int]) -> int:

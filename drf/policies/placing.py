@@ -77,7 +77,7 @@ def _put(
     out: list[list[int | Fraction | float]],
     rooms: list[list[Fraction]],
     rates: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
 ) -> None:
     """Leximin for the users with a rate, in what is free."""
     found = leximin.divide(problem.demands, rooms, problem.eligible, rates, caps, problem.exact)

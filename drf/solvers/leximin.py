@@ -21,7 +21,7 @@ def divide(
     rooms: Sequence[Sequence[Fraction]],
     eligible: Sequence[Sequence[int]],
     rates: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     exact: bool,
     speeds: Sequence[Sequence[Fraction]] | None = None,
 ) -> list[list[Any]]:

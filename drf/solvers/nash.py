@@ -27,7 +27,7 @@ def prices(
     demands: Sequence[Sequence[Fraction]],
     capacity: Sequence[Fraction],
     weights: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
 ) -> tuple[list[float], list[float]]:
     """Tasks of each user and prices of one unit of each resource, in doubles; O(users x resources^2) a step.
 
@@ -133,7 +133,7 @@ def exact(
     demands: Sequence[Sequence[Fraction]],
     capacity: Sequence[Fraction],
     weights: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     near: tuple[Sequence[float], Sequence[float]],
 ) -> list[Fraction] | None:
     """The same in fractions, where it is rational and not far from a short fraction; proved, or None.
@@ -173,7 +173,7 @@ def _proved(
     demands: Sequence[Sequence[Fraction]],
     capacity: Sequence[Fraction],
     weights: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     price: dict[int, Fraction],
 ) -> list[Fraction] | None:
     """The tasks that these prices make, if they fit and use up whatever has a price."""

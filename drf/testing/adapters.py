@@ -6,7 +6,6 @@ The judge knows neither policies nor sorters; here is the wire between them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 from drf.division import allocate
@@ -52,7 +51,7 @@ def problem_of(instance: Instance) -> dict[str, Any]:
     {'capacity': {'cpus': Fraction(4, 1)}, 'demands': {'a': {'cpus': Fraction(1, 1)}}, 'max_tasks': {'a': 2},
      'divisible': True}
 
-    O(users x resources + machines x resources). Raises NotSupported for a cap of divisible tasks that is not whole.
+    O(users x resources + machines x resources).
     """
     users, names = instance.users, instance.resources
     hosts = [dict(zip(names, row, strict=True)) for row in instance.machines]
@@ -73,9 +72,9 @@ def problem_of(instance: Instance) -> dict[str, Any]:
     if weights:
         problem["weights"] = weights
     caps = {
-        user: _whole(user, cap, instance.divisible)
-        for user, cap in zip(users, instance.caps, strict=True)
-        if cap is not None
+        user: cap if cap.denominator > 1 else int(cap)
+        for i, user in enumerate(users)
+        if (cap := instance.most(i)) is not None
     }
     if caps:
         problem["max_tasks"] = caps
@@ -88,12 +87,6 @@ def problem_of(instance: Instance) -> dict[str, Any]:
         problem["eligible"] = eligible
     problem["divisible"] = instance.divisible
     return problem
-
-
-def _whole(user: str, cap: Fraction, divisible: bool) -> int:
-    if divisible and cap.denominator > 1:
-        raise NotSupported(f"the cap of {user} is {cap} tasks; drf.allocate takes whole caps")
-    return int(cap)
 
 
 def pool_of(policy: str | Policy, *, seed: int = 0) -> Start:

@@ -42,9 +42,6 @@ FEW = 3
 ONLY_TREES = {"hierarchical_share"}
 ONLY_WHOLE = {"sharing_up_to_tasks", "dominant_gap", "near_divisible", "ef1_remove", "ef1_add"}
 ONLY_DIVISIBLE = {"neutral_task_size", "neutral_scale", "anonymity", "maxmin_certificate"}
-WITHOUT_CAPS = {"neutral_task_size", "neutral_scale"}
-"""They change caps to what is not whole, which drf.allocate does not take."""
-
 FITTING = {
     "single_resource": strategies.single,
     "cap_monotonicity": strategies.capped,
@@ -219,7 +216,7 @@ def _drawn(prop: Property, setting: Setting, instances: Any) -> Any:
         return strategies.trees(divisible=divisible)
     if prop.name in FITTING:
         return FITTING[prop.name](divisible=divisible)
-    return strategies.pools(divisible=divisible, caps=prop.name not in WITHOUT_CAPS)
+    return strategies.pools(divisible=divisible)
 
 
 def _searched(

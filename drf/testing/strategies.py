@@ -43,6 +43,12 @@ def _integers(least: int, most: int) -> st.SearchStrategy[int]:
     return st.integers(least, most)
 
 
+def _cap(least: int, most: int, *, divisible: bool) -> st.SearchStrategy[int | Fraction | None]:
+    """No end, a whole number, or for divisible tasks also a half."""
+    halves = [_integers(2 * least, 2 * most).map(lambda n: Fraction(n, 2))] if divisible else []
+    return st.one_of(st.none(), _integers(least, most), *halves)
+
+
 @st.composite
 def _pool(
     draw: st.DrawFn,
@@ -69,7 +75,7 @@ def _pool(
         weights=[draw(st.sampled_from(weights)) for _ in range(people)] if weights else None,
         caps=None
         if caps is None
-        else [draw(st.one_of(st.none(), _integers(*caps))) for _ in range(people)],
+        else [draw(_cap(*caps, divisible=divisible)) for _ in range(people)],
     )
 
 
