@@ -297,7 +297,7 @@ class TestAdapters:
             "utilitarian",
             "tsf",
             "psdsf",
-            "static",
+            "slots:4",
         ):
             assert list(rule_of(policy)(parts).values()) == [Fraction(3, 2), Fraction(1, 3)], policy
         whole = Instance.of([2], [[1]], caps=["3/2"], divisible=False)

@@ -28,6 +28,10 @@ def rule_of(policy: str | Policy, *, on_blocked: str = "skip", seed: int = 0) ->
     made = make_policy(policy)
 
     def rule(instance: Instance) -> Mapping[str, Any]:
+        if not instance.flat and "tree" not in made.modes:
+            raise NotSupported(
+                f"policy {made.name} divides no tree of users; its modes are {sorted(made.modes)}"
+            )
         problem = {"policy": made, "seed": seed, **problem_of(instance)}
         if not instance.divisible:
             division = allocate(**problem, on_blocked=on_blocked)

@@ -46,6 +46,9 @@ FITTING = {
     "single_resource": strategies.single,
     "cap_monotonicity": strategies.capped,
     "group_strategy_proofness": strategies.capped,
+    "sharing_up_to_tasks": strategies.roomy,
+    "ef1_remove": strategies.unlike,
+    "ef1_add": strategies.unlike,
     "dominant_gap": strategies.positive_weighted,
     "near_divisible": strategies.positive_weighted,
 }

@@ -129,6 +129,19 @@ def capped(*, divisible: bool = True) -> Instances:
     return _pool(divisible=divisible, caps=(0, 4))
 
 
+def unlike(*, divisible: bool = True) -> Instances:
+    """One pool, equal weights, and every task needs something of every resource, some much more than others."""
+    return _pool(least=1, most=6, capacity=(6, 24), divisible=divisible)
+
+
+def roomy(*, divisible: bool = True) -> Instances:
+    """One pool with room for dozens of tasks, with or without weights: where bounds up to a task say something."""
+    return st.one_of(
+        _pool(least=1, most=3, capacity=(20, 60), divisible=divisible),
+        _pool(most=3, capacity=(20, 60), divisible=divisible, weights=PLAIN_WEIGHTS),
+    )
+
+
 def large_tasks(*, divisible: bool = True) -> Instances:
     """One pool in which some tasks are larger than it."""
     return _pool(most=9, capacity=(2, 6), divisible=divisible)
@@ -170,8 +183,9 @@ def machines(
     """Two or three machines; tasks may be larger than one of them, users may be kept from some."""
     resources, hosts, people = draw(_integers(1, 2)), draw(_integers(2, 3)), draw(_integers(2, 3))
     row = st.lists(_integers(least, 3), min_size=resources, max_size=resources)
+    room = draw(st.sampled_from((6, 15)))
     rooms = [
-        draw(st.lists(_integers(1, 6), min_size=resources, max_size=resources))
+        draw(st.lists(_integers(1, room), min_size=resources, max_size=resources))
         for _ in range(hosts)
     ]
     allowed = None
@@ -220,6 +234,8 @@ STRATEGIES: Mapping[str, Callable[..., Any]] = {
         single,
         extreme_weights,
         capped,
+        unlike,
+        roomy,
         large_tasks,
         zero_capacity,
         exact_fit,

@@ -64,7 +64,13 @@ TITLES = {
     ("tree", "whole"): "Trees, whole tasks",
 }
 DEAR = 3
-"""So many times fewer examples are drawn where each is a row of linear programs: of rules on machines."""
+"""So many times fewer examples are drawn where each is many linear programs: of lies on machines."""
+
+CHEAP = 3
+"""So many times more are drawn where each is one division of a pool."""
+
+NAIVE = "drf, summed"
+"""The row of a sorter of drf over a tree, which adds up what is held below a node."""
 
 
 @dataclass
@@ -89,16 +95,19 @@ def property_table(
     `check_policy` for each policy. Raises UnknownName.
     """
     page = _Page()
-    rows = [*policies, *(["drf, stop"] if "drf" in policies else [])]
+    rows = [*policies, *(["drf, stop", NAIVE] if "drf" in policies else [])]
     for number, name in enumerate(rows):
         if progress is not None:
             progress(number, len(rows), name)
-        stop = name.endswith(", stop")
-        policy = name.removesuffix(", stop")
+        policy, _, form = name.partition(", ")
         modes = make_policy(policy).modes
         for place in ("pool", "machines", "tree"):
-            if place == "pool" or (place in modes and not stop):
-                _fill(page, name, policy, place, examples, seed, stop)
+            if (
+                place == "tree"
+                if name == NAIVE
+                else place == "pool" or (place in modes and not form)
+            ):
+                _fill(page, name, policy, place, examples, seed, form == "stop")
     return "\n".join(_lines(page)) + "\n"
 
 
@@ -108,11 +117,14 @@ def _fill(
     options: dict[str, Any] = {"on": place, "examples": examples, "seed": seed}
     if stop:
         options |= {"tasks": "whole", "on_blocked": "stop"}
-    found = check_policy(policy, [n for n in SHORT if not _dear(n, place)], **options)
-    if place == "machines":
-        options["examples"] = examples // DEAR or 1
-        rules = check_policy(policy, [n for n in SHORT if _dear(n, place)], **options)
-        found = Findings(found.subject, (*found.results, *rules.results))
+    drawn = {name: _examples(name, place, examples) for name in SHORT}
+    parts = [
+        check_policy(
+            policy, [n for n in SHORT if drawn[n] == count], **{**options, "examples": count}
+        )
+        for count in dict.fromkeys(drawn.values())
+    ]
+    found = Findings(parts[0].subject, tuple(r for part in parts for r in part.results))
     for setting in found.settings:
         cells = page.cells.setdefault((setting.on, setting.tasks), {}).setdefault(row, {})
         for name, short in SHORT.items():
@@ -129,8 +141,10 @@ def _fill(
                 )
 
 
-def _dear(name: str, place: str) -> bool:
-    return place == "machines" and PROPERTIES[name].kind == "rule"
+def _examples(name: str, place: str, examples: int) -> int:
+    if place == "machines":
+        return examples // DEAR or 1 if name.endswith("strategy_proofness") else examples
+    return examples * CHEAP if PROPERTIES[name].kind == "division" else examples
 
 
 def _mark(result: Result, found: Findings) -> str:
