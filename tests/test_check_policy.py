@@ -58,6 +58,27 @@ class TestTheory:
         assert outcomes(found) == dict.fromkeys(kept, "holds") | dict.fromkeys(lost, "fails")
         assert small(found), str(found)
 
+    @pytest.mark.parametrize("policy", ["asset", "maxmin:r0", "seqminmax", "volcano"])
+    def test_a_bound_of_whole_tasks_that_others_lose(self, policy):
+        found = check_policy(policy, ["sharing_up_to_tasks"], **WHOLE)
+        assert outcomes(found) == {"sharing_up_to_tasks": "fails"}
+        assert small(found), str(found)
+
+    def test_sequential_min_max_is_envied_for_more_than_a_task(self):
+        found = check_policy("seqminmax", ["ef1_remove", "ef1_add"], **WHOLE)
+        assert outcomes(found) == {"ef1_remove": "fails", "ef1_add": "holds"}
+
+    def test_a_sorter_of_drf_starves_a_leaf_of_a_tree_and_divides_none(self):
+        names = ["no_starvation", "static_agreement", "hierarchical_share", "conservation"]
+        found = check_policy("drf", names, on="tree", tasks="whole")
+        assert list(outcomes(found).values()) == [
+            "fails",
+            "fails",
+            "not applicable",
+            "not applicable",
+        ]
+        assert "divides no tree" in found["conservation"][0].reason
+
     def test_stopping_keeps_the_gap_and_loses_efficiency(self):
         names = ["dominant_gap", "near_divisible", "pareto_efficiency"]
         found = check_policy("drf", names, **WHOLE, on_blocked="stop")
@@ -195,6 +216,13 @@ class TestFoundHere:
             ([[1, 0]] * 4, [1, 1, 1, 10**6], None, [2 / 1000003] * 3 + [2e6 / 1000003]),
             ([[1, 0], [1, 0]], None, [1, 1], [1, 1]),
             ([[1, 0], [1, 0]], None, [0, 2], [0, 2]),
+            # whom nothing stops but its cap gets there, however little it weighs
+            (
+                [[0, "1/300"], [3, 0], [1, "1/300"]],
+                ["1/1000000", 10**6, 10**6],
+                [2, 1, 1],
+                [2, 1 / 3, 1],
+            ),
         ],
     )
     def test_ceei_of_extreme_weights_and_caps(self, demands, weights, caps, tasks):
@@ -267,6 +295,9 @@ class TestInterface:
         assert some("extreme_weights", lambda i: not i.even)
         assert some("machines", lambda i: any(len(e) < len(i.machines) for e in i.eligible))
         assert some("trees", lambda i: not i.flat and i.groups)
+        assert some("broken_caps", lambda i: any(c and c.denominator > 1 for c in i.caps))
+        assert some("roomy", lambda i: all(i.per_task(u) < Fraction(1, 6) for u in range(2)))
+        assert some("unlike", lambda i: i.even and max(i.demands[0]) > 4 * max(i.demands[1]))
         assert some("capped", lambda i: 0 in i.caps and 1 in i.caps)
         weights = some("vector_weights", lambda i: not i.scalar).weights
         assert all(sum(column) == 1 for column in zip(*weights, strict=True))

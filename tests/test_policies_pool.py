@@ -173,6 +173,11 @@ def test_bottleneck_max_fairness() -> None:
     assert divided("bmf", *three, weights={"a": 2}) == [F(20, 3), F(10, 3), F(20, 3)]
 
 
+def test_the_largest_sum_of_nobody() -> None:
+    a = allocate({"x": 0, "y": 1}, {"a": {"x": 1, "y": 1}}, policy="utilitarian", divisible=True)
+    assert (a.tasks, a.unplaceable) == ({"a": 0}, ("a",))
+
+
 def test_the_largest_sum() -> None:
     users = {"a": {"x": 1}, "b": {"y": 1}, "c": {"x": 1, "y": 1}}
     assert divided("utilitarian", {"x": 1, "y": 1}, users) == [1, 1, 0]

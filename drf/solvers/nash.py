@@ -100,8 +100,10 @@ def _polished(need: Any, weight: Any, cap: Any, x: Any, p: Any) -> tuple[Any, An
     What does not come out so stays as it was.
     """
     tight = 1 - x @ need < TIGHT
-    below = x < cap * (1 - NEAR)
-    if not tight.any() or (need[below][:, tight].max(axis=1, initial=0) == 0).any():
+    stopped = need[:, tight].max(axis=1, initial=0) > 0
+    # Whom nothing that is used up stops has its cap, though a small weight may be slow to get there.
+    below = (x < cap * (1 - NEAR)) & (stopped | ~np.isfinite(cap))
+    if not tight.any() or not stopped[below].all():
         return x, p
     part, price = need[:, tight], p[tight]
     tasks = x.copy()

@@ -43,12 +43,6 @@ def _integers(least: int, most: int) -> st.SearchStrategy[int]:
     return st.integers(least, most)
 
 
-def _cap(least: int, most: int, *, divisible: bool) -> st.SearchStrategy[int | Fraction | None]:
-    """No end, a whole number, or for divisible tasks also a half."""
-    halves = [_integers(2 * least, 2 * most).map(lambda n: Fraction(n, 2))] if divisible else []
-    return st.one_of(st.none(), _integers(least, most), *halves)
-
-
 @st.composite
 def _pool(
     draw: st.DrawFn,
@@ -75,7 +69,7 @@ def _pool(
         weights=[draw(st.sampled_from(weights)) for _ in range(people)] if weights else None,
         caps=None
         if caps is None
-        else [draw(_cap(*caps, divisible=divisible)) for _ in range(people)],
+        else [draw(st.one_of(st.none(), _integers(*caps))) for _ in range(people)],
     )
 
 
@@ -127,6 +121,14 @@ def extreme_weights(*, divisible: bool = True) -> Instances:
 def capped(*, divisible: bool = True) -> Instances:
     """One pool in which users want no more than 0 to 4 tasks, or any number."""
     return _pool(divisible=divisible, caps=(0, 4))
+
+
+@st.composite
+def broken_caps(draw: st.DrawFn, *, divisible: bool = True) -> Instance:
+    """The same in halves and thirds of tasks, of which whole tasks do not count."""
+    found = draw(_pool(caps=(0, 9), divisible=divisible))
+    part = draw(st.sampled_from((2, 3)))
+    return found.replace(caps=tuple(None if cap is None else cap / part for cap in found.caps))
 
 
 def unlike(*, divisible: bool = True) -> Instances:
@@ -183,9 +185,8 @@ def machines(
     """Two or three machines; tasks may be larger than one of them, users may be kept from some."""
     resources, hosts, people = draw(_integers(1, 2)), draw(_integers(2, 3)), draw(_integers(2, 3))
     row = st.lists(_integers(least, 3), min_size=resources, max_size=resources)
-    room = draw(st.sampled_from((6, 15)))
     rooms = [
-        draw(st.lists(_integers(1, room), min_size=resources, max_size=resources))
+        draw(st.lists(_integers(1, 6), min_size=resources, max_size=resources))
         for _ in range(hosts)
     ]
     allowed = None
@@ -234,6 +235,7 @@ STRATEGIES: Mapping[str, Callable[..., Any]] = {
         single,
         extreme_weights,
         capped,
+        broken_caps,
         unlike,
         roomy,
         large_tasks,
