@@ -405,7 +405,7 @@ import pytest
 
 @pytest.mark.drf_policy("asset", ["envy_freeness", "sharing_incentive"], on="pool", tasks="divisible")
 def test_fair(verdict):
-    assert not verdict.bad, verdict
+    assert not verdict.bad, str(verdict)
 
 @pytest.mark.drf_allocator("hierarchical", invariants=["ledger"])
 def test_books(verdict):
@@ -417,6 +417,7 @@ def test_books(verdict):
         assert "test_fair[envy_freeness-pool-divisible] PASSED" in out
         assert "test_fair[sharing_incentive-pool-divisible] FAILED" in out
         assert "would run" in out
+        assert "  given:" in out  # the whole counter-example, not a shortened value
         assert "test_books[ledger] PASSED" in out
 
     def test_without_a_mark(self, tmp_path):
