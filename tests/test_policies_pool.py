@@ -173,6 +173,48 @@ def test_bottleneck_max_fairness() -> None:
     assert divided("bmf", *three, weights={"a": 2}) == [F(20, 3), F(10, 3), F(20, 3)]
 
 
+def test_fairness_costs_up_to_the_number_of_resources() -> None:
+    # two who need one resource each and eight who need both: DRF gives each 1/9 of what it needs, the best sum is 2
+    users: Any = {"s0": {"x": 1}, "s1": {"y": 1}} | {f"g{k}": {"x": 1, "y": 1} for k in range(8)}
+    got = {
+        policy: sum(
+            allocate(
+                {"x": 1, "y": 1}, users, policy=policy, divisible=True, exact=True
+            ).shares.values()
+        )
+        for policy in ("drf", "utilitarian")
+    }
+    assert got == {"drf": F(10, 9), "utilitarian": 2}
+
+
+def test_with_work_that_ends_fairness_keeps_the_short_waiting() -> None:
+    def ends(policy: str) -> dict[str, Fraction]:
+        left, now, done = {"a": F(1), "b": F(2), "c": F(3)}, F(0), dict[str, Fraction]()
+        while left:
+            pool: Any = {"x": 1}, {user: {"x": 1} for user in left}
+            weights = {user: 1 / work for user, work in left.items()}
+            rate = allocate(
+                *pool,
+                policy=policy,
+                divisible=True,
+                exact=True,
+                weights=weights if policy == "priority" else None,
+            ).tasks
+            step = min(left[user] / rate[user] for user in left if rate[user])
+            now += step
+            left = {user: work - step * rate[user] for user, work in left.items()}
+            done |= {user: now for user, work in left.items() if not work}
+            left = {user: work for user, work in left.items() if work}
+        return done
+
+    assert ends("drf") == {"a": 3, "b": 5, "c": 6}
+    assert ends("priority") == {
+        "a": 1,
+        "b": 3,
+        "c": 6,
+    }  # the shortest first: nobody is later, two are sooner
+
+
 def test_the_largest_sum_of_nobody() -> None:
     a = allocate({"x": 0, "y": 1}, {"a": {"x": 1, "y": 1}}, policy="utilitarian", divisible=True)
     assert (a.tasks, a.unplaceable) == ({"a": 0}, ("a",))
