@@ -15,7 +15,7 @@ from drf.testing.checking import check_policy
 from drf.testing.results import HOLDS, IDLE, RAISES, Findings, Result
 
 LISTED = [
-    *("drf", "maxmin:r0", "asset", "tasks", "static", "slots:4", "priority", "seqminmax"),
+    *("drf", "maxmin:r0", "asset", "tasks", "static", "slots:3", "priority", "seqminmax"),
     *("ceei", "bmf", "utilitarian", "dynamic", "drfh", "tsf", "cdrf", "perserver", "psdsf"),
     *("hdrf", "collapsed", "fifo", "random", "sdrf:0.9", "halflife:60"),
     *("mesos", "volcano", "yunikorn", "yarn", "armada", "kueue"),
