@@ -173,6 +173,21 @@ def test_bottleneck_max_fairness() -> None:
     assert divided("bmf", *three, weights={"a": 2}) == [F(20, 3), F(10, 3), F(20, 3)]
 
 
+@pytest.mark.parametrize("policy", ["drf", "maxmin:x", "mesos", "collapsed", "hdrf", "asset"])
+def test_shares_equal_by_weight_are_ties(policy: str) -> None:
+    # a three of 5 at weight 3, b one: both at 1/5, so the next is b, which has fewer; in doubles (3/5)/3 is less
+    pool: Any = {"x": 5}, {"a": {"x": 1}, "b": {"x": 1}}
+    assert allocate(*pool, policy=policy, weights={"a": 3}).tasks == {"a": 3, "b": 2}
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_shares_after_a_task_that_are_equal_by_weight_are_ties(steps: bool) -> None:
+    # of 17 and at weight 5, a's fifteenth task ends at 15/17/5 and b's third at 3/17: equal, and b has fewer
+    pool: Any = {"x": 17}, {"a": {"x": 1}, "b": {"x": 1}}
+    a = allocate(*pool, policy="seqminmax", weights={"a": 5}, steps=steps)
+    assert a.tasks == {"a": 14, "b": 3}
+
+
 def test_fairness_costs_up_to_the_number_of_resources() -> None:
     # two who need one resource each and eight who need both: DRF gives each 1/9 of what it needs, the best sum is 2
     users: Any = {"s0": {"x": 1}, "s1": {"y": 1}} | {f"g{k}": {"x": 1, "y": 1} for k in range(8)}

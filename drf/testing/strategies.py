@@ -133,7 +133,7 @@ def broken_caps(draw: st.DrawFn, *, divisible: bool = True) -> Instance:
 
 def unlike(*, divisible: bool = True) -> Instances:
     """One pool, equal weights, and every task needs something of every resource, some much more than others."""
-    return _pool(least=1, most=6, capacity=(6, 24), divisible=divisible)
+    return _pool(least=1, most=6, capacity=(6, 24), resources=(1, 2), divisible=divisible)
 
 
 def roomy(*, divisible: bool = True) -> Instances:
