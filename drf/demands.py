@@ -207,15 +207,24 @@ def _positive(user: Any, weight: Any) -> Fraction:
     return value
 
 
-def read_caps(users: list[Any], given: Any) -> list[int | None]:
-    """The most tasks of each user, None for no end. Raises InvalidOption, UnknownName."""
+def read_caps(users: list[Any], given: Any, divisible: bool = False) -> list[int | Fraction | None]:
+    """The most tasks of each user, None for no end; divisible ones in parts. Raises InvalidOption, UnknownName."""
     caps = _by_user("max_tasks", users, given, None)
-    for user, cap in zip(users, caps, strict=True):
-        if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 0):
-            raise InvalidOption(
-                f"max_tasks of {user!r} is {cap!r}; it is a whole number, 0 or more, or None"
-            )
-    return caps
+    return [_cap(user, cap, divisible) for user, cap in zip(users, caps, strict=True)]
+
+
+def _cap(user: Any, cap: Any, divisible: bool) -> int | Fraction | None:
+    if cap is None or (isinstance(cap, int) and not isinstance(cap, bool) and cap >= 0):
+        return cap
+    if not divisible:
+        raise InvalidOption(
+            f"max_tasks of {user!r} is {cap!r}; it is a whole number, 0 or more, or None"
+        )
+    try:
+        number = exact_fraction(f"max_tasks of {user!r}", cap)
+    except InvalidQuantity as error:
+        raise InvalidOption(str(error)) from None
+    return int(number) if number.denominator == 1 else number
 
 
 def read_ranks(users: list[Any], tie_break: Sequence[Any] | None) -> list[int]:

@@ -101,7 +101,7 @@ def allocate(
     demands: Any,
     *,
     weights: Mapping[Any, Any] | Sequence[Any] | None = None,
-    max_tasks: Mapping[Any, int | None] | Sequence[int | None] | None = None,
+    max_tasks: Mapping[Any, Any] | Sequence[Any] | None = None,
     eligible: Any = None,
     policy: str | Policy = "drf",
     divisible: bool = False,
@@ -129,7 +129,8 @@ def allocate(
     ``eligible`` is user -> machines that it may use (missing: all), or an array of truths (users, machines).
     ``policy`` is a name or an object, and ``like`` names a system whose rules decide in its place (see
     docs/policies.md). ``weights`` is one number above 0 a user, or one a user and resource (missing: 1); where a
-    policy has a tree of users, also of its inner nodes. ``max_tasks`` is the most tasks of a user (None: no end).
+    policy has a tree of users, also of its inner nodes. ``max_tasks`` is the most tasks of a user (None: no
+    end; of divisible tasks also a fraction).
     Whole tasks are given as if one at a time to the user with the lowest share (Ghodsi et al., NSDI 2011, Algorithm
     1); ties go to fewer tasks, then to the name (arrays: row), or by ``tie_break``, a list of users, alone. A user
     whose task does not fit any more is passed over (``on_blocked="skip"``) or ends it (``"stop"``). With
@@ -166,7 +167,7 @@ def allocate(
         )
     nodes = _inner(users) if "tree" in rule.modes else []
     weight, inner = read_weights(users, resources, weights, nodes)
-    caps = read_caps(users, max_tasks)
+    caps = read_caps(users, max_tasks, divisible)
     ranks = read_ranks(users, tie_break)
     allowed = read_eligible(users, machines, eligible)
 

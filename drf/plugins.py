@@ -99,11 +99,12 @@ class Ordering(Protocol):
 class Problem:
     """One pool, or machines, to divide among users with tasks of one kind each, in exact amounts.
 
-    Rows are users, columns resources. ``weights[i]`` is one number or one a column, ``caps[i]`` the most tasks or
-    None, ``ranks[i]`` breaks ties (lower first), after the number of tasks if ``by_grants``. Every user's task fits
-    the pool, or one of the machines. ``rooms[k]`` is the capacity of machine k (``capacity`` is their sum),
-    ``eligible[i]`` lists the machines that user i may use; all three are empty for one pool. ``exact`` asks for
-    fractions, ``seed`` feeds what draws, ``nodes`` weighs inner nodes of the tree that names with ``/`` make.
+    Rows are users, columns resources. ``weights[i]`` is one number or one a column, ``caps[i]`` the most tasks (of
+    divisible ones also a fraction) or None, ``ranks[i]`` breaks ties (lower first), after the number of tasks if
+    ``by_grants``. Every user's task fits the pool, or one of the machines. ``rooms[k]`` is the capacity of machine k
+    (``capacity`` is their sum), ``eligible[i]`` lists the machines that user i may use; all three are empty for one
+    pool. ``exact`` asks for fractions, ``seed`` feeds what draws, ``nodes`` weighs inner nodes of the tree that names
+    with ``/`` make.
     """
 
     users: Sequence[str]
@@ -111,7 +112,7 @@ class Problem:
     capacity: Sequence[Fraction]
     demands: Sequence[Sequence[Fraction]]
     weights: Sequence[Weight]
-    caps: Sequence[int | None]
+    caps: Sequence[int | Fraction | None]
     ranks: Sequence[int]
     by_grants: bool
     whole: bool

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 import drf
-from drf.errors import InvalidOption, MissingExtra, NotSupported, UnknownName
+from drf.errors import InvalidOption, MissingExtra, UnknownName
 from drf.fairness import Instance, fill
 from drf.testing import Findings, Setting, check_policy, filled, pool_of, problem_of, rule_of
 from drf.testing.files import problem_text
@@ -57,6 +57,27 @@ class TestTheory:
         found = check_policy("drf", [*kept, *lost], **WHOLE)
         assert outcomes(found) == dict.fromkeys(kept, "holds") | dict.fromkeys(lost, "fails")
         assert small(found), str(found)
+
+    @pytest.mark.parametrize("policy", ["asset", "maxmin:r0", "seqminmax", "volcano"])
+    def test_a_bound_of_whole_tasks_that_others_lose(self, policy):
+        found = check_policy(policy, ["sharing_up_to_tasks"], **WHOLE)
+        assert outcomes(found) == {"sharing_up_to_tasks": "fails"}
+        assert small(found), str(found)
+
+    def test_sequential_min_max_is_envied_for_more_than_a_task(self):
+        found = check_policy("seqminmax", ["ef1_remove", "ef1_add"], **WHOLE)
+        assert outcomes(found) == {"ef1_remove": "fails", "ef1_add": "holds"}
+
+    def test_a_sorter_of_drf_starves_a_leaf_of_a_tree_and_divides_none(self):
+        names = ["no_starvation", "static_agreement", "hierarchical_share", "conservation"]
+        found = check_policy("drf", names, on="tree", tasks="whole")
+        assert list(outcomes(found).values()) == [
+            "fails",
+            "fails",
+            "not applicable",
+            "not applicable",
+        ]
+        assert "divides no tree" in found["conservation"][0].reason
 
     def test_stopping_keeps_the_gap_and_loses_efficiency(self):
         names = ["dominant_gap", "near_divisible", "pareto_efficiency"]
@@ -195,6 +216,13 @@ class TestFoundHere:
             ([[1, 0]] * 4, [1, 1, 1, 10**6], None, [2 / 1000003] * 3 + [2e6 / 1000003]),
             ([[1, 0], [1, 0]], None, [1, 1], [1, 1]),
             ([[1, 0], [1, 0]], None, [0, 2], [0, 2]),
+            # whom nothing stops but its cap gets there, however little it weighs
+            (
+                [[0, "1/300"], [3, 0], [1, "1/300"]],
+                ["1/1000000", 10**6, 10**6],
+                [2, 1, 1],
+                [2, 1 / 3, 1],
+            ),
         ],
     )
     def test_ceei_of_extreme_weights_and_caps(self, demands, weights, caps, tasks):
@@ -267,6 +295,9 @@ class TestInterface:
         assert some("extreme_weights", lambda i: not i.even)
         assert some("machines", lambda i: any(len(e) < len(i.machines) for e in i.eligible))
         assert some("trees", lambda i: not i.flat and i.groups)
+        assert some("broken_caps", lambda i: any(c and c.denominator > 1 for c in i.caps))
+        assert some("roomy", lambda i: all(i.per_task(u) < Fraction(1, 6) for u in range(2)))
+        assert some("unlike", lambda i: i.even and max(i.demands[0]) > 4 * max(i.demands[1]))
         assert some("capped", lambda i: 0 in i.caps and 1 in i.caps)
         weights = some("vector_weights", lambda i: not i.scalar).weights
         assert all(sum(column) == 1 for column in zip(*weights, strict=True))
@@ -287,8 +318,19 @@ class TestAdapters:
         assert all(isinstance(t, (float, Fraction)) for t in tasks.values())
 
     def test_caps_that_are_not_whole(self):
-        with pytest.raises(NotSupported, match="3/2"):
-            problem_of(Instance.of([2], [[1]], caps=["3/2"]))
+        parts = Instance.of([4, 4], [[1, 2], [2, 1]], caps=["3/2", "1/3"])
+        for policy in (
+            "drf",
+            "asset",
+            "hdrf",
+            "ceei",
+            "bmf",
+            "utilitarian",
+            "tsf",
+            "psdsf",
+            "slots:4",
+        ):
+            assert list(rule_of(policy)(parts).values()) == [Fraction(3, 2), Fraction(1, 3)], policy
         whole = Instance.of([2], [[1]], caps=["3/2"], divisible=False)
         assert problem_of(whole)["max_tasks"] == {"u0": 1}
 
@@ -363,7 +405,7 @@ import pytest
 
 @pytest.mark.drf_policy("asset", ["envy_freeness", "sharing_incentive"], on="pool", tasks="divisible")
 def test_fair(verdict):
-    assert not verdict.bad, verdict
+    assert not verdict.bad, str(verdict)
 
 @pytest.mark.drf_allocator("hierarchical", invariants=["ledger"])
 def test_books(verdict):
@@ -375,6 +417,7 @@ def test_books(verdict):
         assert "test_fair[envy_freeness-pool-divisible] PASSED" in out
         assert "test_fair[sharing_incentive-pool-divisible] FAILED" in out
         assert "would run" in out
+        assert "  given:" in out  # the whole counter-example, not a shortened value
         assert "test_books[ledger] PASSED" in out
 
     def test_without_a_mark(self, tmp_path):

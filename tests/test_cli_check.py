@@ -45,6 +45,21 @@ class TestCheck:
         witness = next(line for line in file.read_text().splitlines() if "tasks: " in line)
         assert witness.split("tasks: ")[1] == ", ".join(f"{u} {t}" for u, t in shown.items())
 
+    @pytest.mark.parametrize(
+        ("policy", "name", "where", "line"),
+        [
+            ("random", "no_starvation", "pool", ""),
+            ("drf", "static_agreement", "tree", 'policy = "hdrf"'),
+            ("collapsed", "envy_freeness", "pool", 'policy = "collapsed"'),
+        ],
+    )
+    def test_a_file_is_divided_by_a_policy_that_can(self, run, tmp_path, policy, name, where, line):
+        run("check", policy, "--property", name, "--on", where, "--tasks", "whole", "--out", "ce")
+        (file,) = (tmp_path / "ce").glob("*.toml")
+        assert line in file.read_text()
+        assert ("policy = " in file.read_text()) == bool(line)
+        assert run("allocate", str(file))[0] == 0
+
     def test_a_lie_is_two_files(self, run, tmp_path):
         where = ["--on", "pool", "--tasks", "whole", "--out", "."]
         code, _, _ = run("check", "drf", "--property", "strategy_proofness", *where)

@@ -41,6 +41,7 @@ from drf.fairness import (
     jain,
     judge,
     leximin,
+    max_min_ratio,
     maxmin_certificate,
     measures,
     min_share,
@@ -479,6 +480,27 @@ def test_jains_index() -> None:
     assert jain([F(0), F(0)]) == 1
     with pytest.raises(InvalidOption, match="no values"):
         jain([])
+
+
+def test_the_largest_share_over_the_smallest() -> None:
+    assert max_min_ratio([F(1, 2), F(1, 3), F(1, 6)]) == 3
+    assert max_min_ratio([F(1), F(0)]) is None
+    with pytest.raises(InvalidOption, match="no values"):
+        max_min_ratio([])
+
+
+def test_what_is_not_there_to_give_is_not_called_efficient() -> None:
+    pool = POOL([2], [[1], [1]])
+    assert pareto_efficiency(pool, [2, 2]).outcome == "not applicable"
+    assert pareto_efficiency(pool, [1, 1]).holds
+
+
+def test_a_part_of_a_whole_task_is_not_wanted() -> None:
+    pool = POOL([4], [[1], [1]], caps=["3/2", None], divisible=False)
+    for check in (sharing_incentive, pareto_efficiency, sharing_up_to_tasks):
+        assert check(pool, [1, 3]).holds, check
+    assert pareto_efficiency(pool.replace(divisible=True), [F(3, 2), F(5, 2)]).holds
+    assert pareto_efficiency(pool.replace(divisible=True), [1, 2]).fails
 
 
 def test_measures_of_machines() -> None:

@@ -219,6 +219,37 @@ def test_floats_need_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         allocate(*TWO, divisible=True)
 
 
+def test_floats_of_small_users_beside_large_ones() -> None:
+    # one machine of a millionth, weights of a million million to one: filled, not solved in doubles
+    for policy in ("drfh", "tsf", "cdrf"):
+        a = allocate(
+            {"x": F(1, 10**6)},
+            {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 1}},
+            weights={"a": 10**6, "b": F(1, 10**6)},
+            max_tasks={"b": 5, "c": 1},
+            policy=policy,
+            divisible=True,
+        )
+        assert a.tasks == pytest.approx({"a": 1e-6, "b": 5e-19, "c": 1e-12}, rel=1e-5)
+
+
+def test_floats_are_never_below_nothing_nor_above_the_machine() -> None:
+    rooms = {
+        "m0": {"x": 9 * 10**6, "y": 2},
+        "m1": {"x": 10, "y": 1},
+        "m2": {"x": F(29, 3), "y": 12},
+    }
+    users = {"u0": {"x": 3, "y": F(4, 3)}, "u1": {"x": 1}, "u2": {"x": 2, "y": 4}}
+    a = allocate(rooms, users, eligible={"u0": ["m0", "m1"], "u2": ["m1", "m2"]}, divisible=True)
+    assert all(count >= 0 for placed in a.placement.values() for count in placed.values())
+    for m, room in rooms.items():
+        for j, top in room.items():
+            used = sum(
+                a.placement[u].get(m, 0) * float(need.get(j, 0)) for u, need in users.items()
+            )
+            assert used <= float(top) * (1 + 1e-9)
+
+
 def test_floats_are_near_the_fractions() -> None:
     pytest.importorskip("highspy")
     for policy in ("drfh", "tsf", "cdrf"):

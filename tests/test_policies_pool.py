@@ -173,6 +173,68 @@ def test_bottleneck_max_fairness() -> None:
     assert divided("bmf", *three, weights={"a": 2}) == [F(20, 3), F(10, 3), F(20, 3)]
 
 
+@pytest.mark.parametrize("policy", ["drf", "maxmin:x", "mesos", "collapsed", "hdrf", "asset"])
+def test_shares_equal_by_weight_are_ties(policy: str) -> None:
+    # a three of 5 at weight 3, b one: both at 1/5, so the next is b, which has fewer; in doubles (3/5)/3 is less
+    pool: Any = {"x": 5}, {"a": {"x": 1}, "b": {"x": 1}}
+    assert allocate(*pool, policy=policy, weights={"a": 3}).tasks == {"a": 3, "b": 2}
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_shares_after_a_task_that_are_equal_by_weight_are_ties(steps: bool) -> None:
+    # of 17 and at weight 5, a's fifteenth task ends at 15/17/5 and b's third at 3/17: equal, and b has fewer
+    pool: Any = {"x": 17}, {"a": {"x": 1}, "b": {"x": 1}}
+    a = allocate(*pool, policy="seqminmax", weights={"a": 5}, steps=steps)
+    assert a.tasks == {"a": 14, "b": 3}
+
+
+def test_fairness_costs_up_to_the_number_of_resources() -> None:
+    # two who need one resource each and eight who need both: DRF gives each 1/9 of what it needs, the best sum is 2
+    users: Any = {"s0": {"x": 1}, "s1": {"y": 1}} | {f"g{k}": {"x": 1, "y": 1} for k in range(8)}
+    got = {
+        policy: sum(
+            allocate(
+                {"x": 1, "y": 1}, users, policy=policy, divisible=True, exact=True
+            ).shares.values()
+        )
+        for policy in ("drf", "utilitarian")
+    }
+    assert got == {"drf": F(10, 9), "utilitarian": 2}
+
+
+def test_with_work_that_ends_fairness_keeps_the_short_waiting() -> None:
+    def ends(policy: str) -> dict[str, Fraction]:
+        left, now, done = {"a": F(1), "b": F(2), "c": F(3)}, F(0), dict[str, Fraction]()
+        while left:
+            pool: Any = {"x": 1}, {user: {"x": 1} for user in left}
+            weights = {user: 1 / work for user, work in left.items()}
+            rate = allocate(
+                *pool,
+                policy=policy,
+                divisible=True,
+                exact=True,
+                weights=weights if policy == "priority" else None,
+            ).tasks
+            step = min(left[user] / rate[user] for user in left if rate[user])
+            now += step
+            left = {user: work - step * rate[user] for user, work in left.items()}
+            done |= {user: now for user, work in left.items() if not work}
+            left = {user: work for user, work in left.items() if work}
+        return done
+
+    assert ends("drf") == {"a": 3, "b": 5, "c": 6}
+    assert ends("priority") == {
+        "a": 1,
+        "b": 3,
+        "c": 6,
+    }  # the shortest first: nobody is later, two are sooner
+
+
+def test_the_largest_sum_of_nobody() -> None:
+    a = allocate({"x": 0, "y": 1}, {"a": {"x": 1, "y": 1}}, policy="utilitarian", divisible=True)
+    assert (a.tasks, a.unplaceable) == ({"a": 0}, ("a",))
+
+
 def test_the_largest_sum() -> None:
     users = {"a": {"x": 1}, "b": {"y": 1}, "c": {"x": 1, "y": 1}}
     assert divided("utilitarian", {"x": 1, "y": 1}, users) == [1, 1, 0]

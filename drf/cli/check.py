@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,6 @@ from rich.console import Console
 
 from drf.cli.console import bar, show, terminal
 from drf.cli.subject import find_subject
-from drf.errors import NotSupported
 from drf.fairness import Witness
 from drf.plugins import Policy
 from drf.simulation.tables import Table
@@ -141,7 +140,7 @@ def check(
             found = checking.check_policy(live=subject, progress=progress, **options)
         else:
             found = checking.check_policy(subject, progress=progress, **options)
-    files = {} if out is None else _write(out, found, _policy(name, subject), on_blocked)
+    files = {} if out is None else _write(out, found, name, subject, on_blocked)
     if as_json:
         click.echo(json.dumps(_facts(found, files), indent=2))
     else:
@@ -149,9 +148,12 @@ def check(
     return 0 if found else 1
 
 
-def _policy(name: str, subject: Any) -> str | None:
-    """What a problem file calls the policy; a rule is none."""
-    return name if isinstance(subject, Policy) else None
+def _policy(name: str, subject: Any, place: str) -> str | None:
+    """By which policy a problem file is divided: the one judged, or where that divides no such thing another."""
+    modes: Collection[str] = subject.modes if isinstance(subject, Policy) else ()
+    if "divide" in modes and (place == "pool" or place in modes):
+        return name
+    return "hdrf" if place == "tree" else None
 
 
 def _print(found: Findings, files: Files) -> None:
@@ -191,7 +193,7 @@ def _exact(witness: Witness) -> bool:
     return not witness.allocation.rounding and (after is None or not after.rounding)
 
 
-def _write(out: Path, found: Findings, policy: str | None, on_blocked: str) -> Files:
+def _write(out: Path, found: Findings, name: str, subject: Any, on_blocked: str) -> Files:
     """Each counter-example as a problem file; where a change shows it, one before and one after."""
     out.mkdir(parents=True, exist_ok=True)
     files: Files = {}
@@ -204,12 +206,13 @@ def _write(out: Path, found: Findings, policy: str | None, on_blocked: str) -> F
         if witness is not None and witness.change is not None:
             given.append((f"{stem}-after.toml", witness.change.instance))
         for file, instance in given:
-            try:
-                text = problem_text(
-                    instance, policy=policy, exact=exact, on_blocked=on_blocked, note=str(result)
-                )
-            except NotSupported:  # what drf allocate does not take, a rule of one's own may
-                continue
+            text = problem_text(
+                instance,
+                policy=_policy(name, subject, result.setting.on),
+                exact=exact,
+                on_blocked=on_blocked,
+                note=str(result),
+            )
             (out / file).write_text(text, encoding="utf-8")
             files.setdefault((result.name, result.setting), []).append(str(out / file))
     return files

@@ -53,7 +53,7 @@ class Allocation:
 
     def wants(self, instance: Instance, i: int) -> bool:
         """Whether user i is below its cap; O(machines)."""
-        cap = instance.caps[i]
+        cap = instance.most(i)
         return cap is None or self.above(cap, self.tasks[i])
 
 

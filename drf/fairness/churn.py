@@ -45,7 +45,7 @@ class _Book:
 
     def fits(self, i: int) -> bool:
         """Whether user i wants a task more and there is room for it."""
-        cap = self.instance.caps[i]
+        cap = self.instance.most(i)
         return (cap is None or self.tasks[i] < cap) and self.lacking(i) is None
 
     def allocation(self) -> Allocation:

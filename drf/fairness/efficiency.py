@@ -59,10 +59,12 @@ def pareto_efficiency(instance: Instance, allocation: Any) -> Verdict:
     One pool: everybody is at its cap, or a resource that it needs is used up (Ghodsi et al., NSDI 2011, Lemma 8); for
     whole tasks, what is left has no room for one more. O(users x resources). Several machines: a linear program looks
     for a better placement of divisible tasks; whole tasks are judged as they are placed (none is moved). The witness
-    holds the better division.
+    holds the better division. Not applicable where more is given than there is.
     """
     name = "pareto_efficiency"
     a = allocation_of(instance, allocation)
+    if conservation(instance, a).fails:
+        return Verdict(name, IDLE, "more is given than may be; see conservation")
     people = range(len(instance.users))
     if instance.divisible and not instance.pooled:
         better = _better(instance, a)

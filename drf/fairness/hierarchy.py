@@ -107,7 +107,7 @@ def node_share(instance: Instance, allocation: Allocation, below: Sequence[int])
 
 def _demands(instance: Instance, node: str) -> bool:
     return any(
-        instance.caps[i] != 0 and instance.per_task(i) and instance.eligible[i]
+        instance.most(i) != 0 and instance.per_task(i) and instance.eligible[i]
         for i in leaves(instance, node)
     )
 

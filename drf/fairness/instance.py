@@ -22,8 +22,9 @@ class Instance:
 
     ``machines[k][j]`` is the capacity of machine k in resource j (a pool is one machine); ``demands[i][j]`` what one
     task of user i needs; ``weights[i][j]`` its weight for resource j; ``caps[i]`` the most tasks it wants (None: no
-    end); ``eligible[i]`` the machines it may use; ``divisible`` whether parts of tasks count; ``groups`` the weights
-    of inner nodes, where names of users are paths such as ``"eng/dev"`` (missing: 1).
+    end; of whole tasks a fraction is dropped); ``eligible[i]`` the machines it may use; ``divisible`` whether parts of
+    tasks count; ``groups`` the weights of inner nodes, where names of users are paths such as ``"eng/dev"`` (missing:
+    1).
     """
 
     users: tuple[str, ...]
@@ -199,9 +200,14 @@ class Instance:
         tasks = min(b / d for b, d in zip(bundle, self.demands[i], strict=True) if d > 0)
         return tasks if self.divisible else Fraction(tasks // 1)
 
+    def most(self, i: int) -> Fraction | None:
+        """The most tasks of user i, of whole tasks whole; None without end; O(1)."""
+        cap = self.caps[i]
+        return cap if cap is None or self.divisible else Fraction(cap // 1)
+
     def capped(self, i: int, tasks: Fraction) -> Fraction:
         """The tasks of these that user i wants; O(1)."""
-        cap = self.caps[i]
+        cap = self.most(i)
         return tasks if cap is None else min(tasks, cap)
 
     def __str__(self) -> str:

@@ -29,6 +29,17 @@ def jain(values: Sequence[Fraction]) -> Fraction:
     return sum(values, ZERO) ** 2 / (len(values) * squares) if squares else Fraction(1)
 
 
+def max_min_ratio(values: Sequence[Fraction]) -> Fraction | None:
+    """The largest value over the smallest, None where that is 0; O(n). Raises InvalidOption without values.
+
+    >>> max_min_ratio([Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)])
+    Fraction(3, 1)
+    """
+    if not values:
+        raise InvalidOption("the ratio of no values is not defined; give at least one")
+    return max(values) / min(values) if min(values) else None
+
+
 def min_share(instance: Instance, allocation: Any) -> Fraction:
     """The least dominant share; O(users x resources)."""
     return min(allocation_of(instance, allocation).shares(instance))
@@ -94,7 +105,7 @@ def distance_to_divisible(instance: Instance, allocation: Any) -> Fraction:
 
 
 def measures(instance: Instance, allocation: Any) -> Mapping[str, Any]:
-    """Every figure of this module by name; Jain's index is that of the dominant shares, envy the number of pairs.
+    """Every figure of this module by name; Jain's index and the ratio are of dominant shares, envy the number of pairs.
 
     O(users^2 x machines x resources).
 
@@ -105,6 +116,7 @@ def measures(instance: Instance, allocation: Any) -> Mapping[str, Any]:
     a = allocation_of(instance, allocation)
     return {
         "jain": jain(a.shares(instance)),
+        "max_min_ratio": max_min_ratio(a.shares(instance)),
         "min_share": min_share(instance, a),
         "sum_of_shares": sum_of_shares(instance, a),
         "nash_product": nash_product(instance, a),

@@ -10,13 +10,17 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
 from math import lcm
-from typing import Any
+from typing import Any, TypeAlias
 
 from drf._backend import exact_fill, fill
 from drf.errors import NotSupported
 from drf.plugins import Answer, Problem, Weight
 
 LIMIT = 1 << 53
+
+_Columns: TypeAlias = tuple[
+    list[list[int]], list[int], list[int], Sequence[float | tuple[float, ...]]
+]
 
 FEW = 20_000
 """Up to so many tasks one at a time is as quick as bulk, and needs no numpy."""
@@ -49,11 +53,22 @@ def fill_whole(problem: Problem, counts: Callable[[str], bool]) -> Answer:
 
     O(tasks (log users + resources)) up to 20 000 tasks or with steps, beyond as `drf.solvers.levels.fill`. Every
     resource is counted in the unit that makes all its amounts whole. Where that takes numbers above 2**53, the
-    filling is done by the pure kernel, whose integers have no bound.
+    filling is done by the pure kernel, whose integers have no bound. Weights that differ are made part of a price a
+    task, as long as numbers are small: a share divided by a weight is rounded twice, which breaks ties.
     """
+    return _fill(problem, *columns(problem, counts))
+
+
+def columns(problem: Problem, counts: Callable[[str], bool]) -> _Columns:
+    """What a kernel is told of whole tasks: demands, capacity, what counts, and weights."""
+    if len(set(problem.weights)) > 1:
+        costs = dominant(problem, counts)
+        if _small(costs):
+            priced = _priced(problem, costs)
+            if priced[1][-1] <= LIMIT:
+                return priced
     capacity, demands = whole_units(problem)
-    return _fill(
-        problem,
+    return (
         demands,
         capacity,
         [top if counts(name) else 0 for name, top in zip(problem.resources, capacity, strict=True)],
@@ -62,17 +77,28 @@ def fill_whole(problem: Problem, counts: Callable[[str], bool]) -> Answer:
 
 
 def fill_by_cost(problem: Problem, costs: Sequence[Fraction]) -> Answer:
-    """The same where each user's task has a cost of its own, weight included: the lowest tasks x cost is next.
+    """The same where each user's task has a cost of its own, weight included: the lowest tasks x cost is next."""
+    return _fill(problem, *_priced(problem, costs))
 
-    The costs stand in a column of their own, which is never short.
-    """
+
+def _small(costs: Sequence[Fraction]) -> bool:
+    """Whether a unit that makes all costs whole is within what a double holds."""
+    unit = 1
+    for cost in costs:
+        unit = lcm(unit, cost.denominator)
+        if unit > LIMIT:
+            return False
+    return True
+
+
+def _priced(problem: Problem, costs: Sequence[Fraction]) -> _Columns:
+    """The same where a task has a cost: it counts alone, in a column of its own that is never short."""
     capacity, demands = whole_units(problem)
     unit = lcm(*(cost.denominator for cost in costs))
     prices = [int(cost * unit) for cost in costs]
     most = max(map(_alone, demands, [capacity] * len(demands)), default=0)
     enough = max(unit, max(prices, default=0) * (most * len(capacity) + 1))
-    return _fill(
-        problem,
+    return (
         [[*row, price] for row, price in zip(demands, prices, strict=True)],
         [*capacity, enough],
         [*([0] * len(capacity)), unit],
@@ -182,7 +208,7 @@ def _fill(
 
 
 def _caps(problem: Problem) -> list[int]:
-    return [-1 if cap is None else min(cap, LIMIT) for cap in problem.caps]
+    return [-1 if cap is None else int(min(cap, LIMIT)) for cap in problem.caps]
 
 
 def _alone(demand: Sequence[int], capacity: Sequence[int]) -> int:

@@ -44,7 +44,7 @@ class Static(Policy):
                     part = floor(part) if problem.whole else part
                 if left is not None:
                     part = min(part, left)
-                    left -= part  # type: ignore[assignment]
+                    left -= part
                 row.append(part)
             out.append(row)
         return Answer([sum(row) for row in out], (), out if problem.machines else ())

@@ -7,12 +7,14 @@ The user is chosen as in one pool, the machine by a rule: ``first`` that has roo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
 
 from drf._random import SplitMix64
 from drf.errors import InvalidOption
 from drf.plugins import Answer, Problem
+from drf.policies.filling import fill_divisible
 from drf.solvers import leximin
 
 Choice = Callable[[int, Sequence[int]], int]
@@ -52,6 +54,11 @@ def divide_machines(problem: Problem, costs: Sequence[Fraction], place: str = "f
     """
     if problem.whole:
         return place_whole(problem, costs, place)
+    if (
+        len(problem.rooms) == 1
+    ):  # one pool: the same by filling, exactly and without a linear program
+        filled = fill_divisible(replace(problem, capacity=problem.rooms[0]), costs)
+        return Answer(filled.tasks, (), [[count] for count in filled.tasks])
     costless = [i for i, cost in enumerate(costs) if cost == 0]
     rates = [1 / cost if cost else Fraction(0) for cost in costs]
     caps = list(problem.caps)
@@ -70,7 +77,7 @@ def _put(
     out: list[list[int | Fraction | float]],
     rooms: list[list[Fraction]],
     rates: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
 ) -> None:
     """Leximin for the users with a rate, in what is free."""
     found = leximin.divide(problem.demands, rooms, problem.eligible, rates, caps, problem.exact)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from drf.errors import NotSupported
 from drf.plugins import Answer, Policy, Problem
-from drf.policies.filling import dominant, fill_by_key, fill_in_bulk, whole_units
+from drf.policies.filling import columns, dominant, fill_by_key, fill_in_bulk
 
 
 class SequentialMinMax(Policy):
@@ -29,11 +29,7 @@ class SequentialMinMax(Policy):
         if not problem.whole:
             raise NotSupported("policy seqminmax is for whole tasks; for divisible ones it is drf")
         if not problem.steps:
-            capacity, demands = whole_units(problem)
-            weights = [
-                tuple(map(float, w)) if isinstance(w, tuple) else float(w) for w in problem.weights
-            ]
-            return Answer(fill_in_bulk(problem, demands, capacity, capacity, weights, after=True))
+            return Answer(fill_in_bulk(problem, *columns(problem, lambda _: True), after=True))
         costs = dominant(problem, lambda _: True)
 
         def key(i: int, count: int) -> tuple[Fraction, int, int]:

@@ -24,7 +24,7 @@ _Ratios = list[list[Fraction | None]]
 def divide(
     unit: Sequence[Sequence[Fraction]],
     parts: Sequence[Sequence[Fraction]],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
 ) -> list[Fraction]:
     """The tasks of each user; of several answers the one whose sorted largest weighted shares are lexicographically
     largest, then the one that gives the first users most.
@@ -55,7 +55,7 @@ def divide(
 
 def _patterns(
     parts: Sequence[Sequence[Fraction]],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     chosen: tuple[int, ...],
     budget: list[int],
 ) -> Iterator[list[int]]:
@@ -137,7 +137,7 @@ def _tighten(ratios: _Ratios, a: int, b: int, most: Fraction) -> bool:
 def _solved(
     unit: Sequence[Sequence[Fraction]],
     parts: Sequence[Sequence[Fraction]],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     chosen: tuple[int, ...],
     stopped: list[int],
 ) -> list[Fraction] | None:

@@ -21,7 +21,7 @@ def divide(
     rooms: Sequence[Sequence[Fraction]],
     eligible: Sequence[Sequence[int]],
     rates: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     exact: bool,
     speeds: Sequence[Sequence[Fraction]] | None = None,
 ) -> list[list[Any]]:
@@ -61,11 +61,12 @@ def divide(
     fixed: dict[int, Any] = {i: 0 for i in range(len(demands)) if not mine[i] or not rates[i]}
     values: list[Any] = [0] * level
     solver: Callable[..., Any] = linear.maximize if exact else highs.maximize
-    goal = [Fraction(0)] * level + [Fraction(1)]
+    one = Fraction(1)
+    goal = [Fraction(0)] * level + [one]
     while len(fixed) < len(demands):
         rising = [i for i in range(len(demands)) if i not in fixed]
         asked: list[Row] = [
-            ({**{c: -speed for c, speed in mine[i].items()}, level: rates[i]}, Fraction(0))
+            ({**{c: -speed / rates[i] for c, speed in mine[i].items()}, level: one}, Fraction(0))
             for i in rising
         ]
         kept: list[Row] = [

@@ -27,7 +27,7 @@ def prices(
     demands: Sequence[Sequence[Fraction]],
     capacity: Sequence[Fraction],
     weights: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
 ) -> tuple[list[float], list[float]]:
     """Tasks of each user and prices of one unit of each resource, in doubles; O(users x resources^2) a step.
 
@@ -100,8 +100,10 @@ def _polished(need: Any, weight: Any, cap: Any, x: Any, p: Any) -> tuple[Any, An
     What does not come out so stays as it was.
     """
     tight = 1 - x @ need < TIGHT
-    below = x < cap * (1 - NEAR)
-    if not tight.any() or (need[below][:, tight].max(axis=1, initial=0) == 0).any():
+    stopped = need[:, tight].max(axis=1, initial=0) > 0
+    # Whom nothing that is used up stops has its cap, though a small weight may be slow to get there.
+    below = (x < cap * (1 - NEAR)) & (stopped | ~np.isfinite(cap))
+    if not tight.any() or not stopped[below].all():
         return x, p
     part, price = need[:, tight], p[tight]
     tasks = x.copy()
@@ -133,7 +135,7 @@ def exact(
     demands: Sequence[Sequence[Fraction]],
     capacity: Sequence[Fraction],
     weights: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     near: tuple[Sequence[float], Sequence[float]],
 ) -> list[Fraction] | None:
     """The same in fractions, where it is rational and not far from a short fraction; proved, or None.
@@ -173,7 +175,7 @@ def _proved(
     demands: Sequence[Sequence[Fraction]],
     capacity: Sequence[Fraction],
     weights: Sequence[Fraction],
-    caps: Sequence[int | None],
+    caps: Sequence[int | Fraction | None],
     price: dict[int, Fraction],
 ) -> list[Fraction] | None:
     """The tasks that these prices make, if they fit and use up whatever has a price."""

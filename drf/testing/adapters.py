@@ -6,7 +6,6 @@ The judge knows neither policies nor sorters; here is the wire between them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 from drf.division import allocate
@@ -29,6 +28,10 @@ def rule_of(policy: str | Policy, *, on_blocked: str = "skip", seed: int = 0) ->
     made = make_policy(policy)
 
     def rule(instance: Instance) -> Mapping[str, Any]:
+        if not instance.flat and "tree" not in made.modes:
+            raise NotSupported(
+                f"policy {made.name} divides no tree of users; its modes are {sorted(made.modes)}"
+            )
         problem = {"policy": made, "seed": seed, **problem_of(instance)}
         if not instance.divisible:
             division = allocate(**problem, on_blocked=on_blocked)
@@ -52,7 +55,7 @@ def problem_of(instance: Instance) -> dict[str, Any]:
     {'capacity': {'cpus': Fraction(4, 1)}, 'demands': {'a': {'cpus': Fraction(1, 1)}}, 'max_tasks': {'a': 2},
      'divisible': True}
 
-    O(users x resources + machines x resources). Raises NotSupported for a cap of divisible tasks that is not whole.
+    O(users x resources + machines x resources).
     """
     users, names = instance.users, instance.resources
     hosts = [dict(zip(names, row, strict=True)) for row in instance.machines]
@@ -73,9 +76,9 @@ def problem_of(instance: Instance) -> dict[str, Any]:
     if weights:
         problem["weights"] = weights
     caps = {
-        user: _whole(user, cap, instance.divisible)
-        for user, cap in zip(users, instance.caps, strict=True)
-        if cap is not None
+        user: cap if cap.denominator > 1 else int(cap)
+        for i, user in enumerate(users)
+        if (cap := instance.most(i)) is not None
     }
     if caps:
         problem["max_tasks"] = caps
@@ -88,12 +91,6 @@ def problem_of(instance: Instance) -> dict[str, Any]:
         problem["eligible"] = eligible
     problem["divisible"] = instance.divisible
     return problem
-
-
-def _whole(user: str, cap: Fraction, divisible: bool) -> int:
-    if divisible and cap.denominator > 1:
-        raise NotSupported(f"the cap of {user} is {cap} tasks; drf.allocate takes whole caps")
-    return int(cap)
 
 
 def pool_of(policy: str | Policy, *, seed: int = 0) -> Start:

@@ -42,13 +42,13 @@ FEW = 3
 ONLY_TREES = {"hierarchical_share"}
 ONLY_WHOLE = {"sharing_up_to_tasks", "dominant_gap", "near_divisible", "ef1_remove", "ef1_add"}
 ONLY_DIVISIBLE = {"neutral_task_size", "neutral_scale", "anonymity", "maxmin_certificate"}
-WITHOUT_CAPS = {"neutral_task_size", "neutral_scale"}
-"""They change caps to what is not whole, which drf.allocate does not take."""
-
 FITTING = {
     "single_resource": strategies.single,
     "cap_monotonicity": strategies.capped,
     "group_strategy_proofness": strategies.capped,
+    "sharing_up_to_tasks": strategies.roomy,
+    "ef1_remove": strategies.unlike,
+    "ef1_add": strategies.unlike,
     "dominant_gap": strategies.positive_weighted,
     "near_divisible": strategies.positive_weighted,
 }
@@ -219,7 +219,7 @@ def _drawn(prop: Property, setting: Setting, instances: Any) -> Any:
         return strategies.trees(divisible=divisible)
     if prop.name in FITTING:
         return FITTING[prop.name](divisible=divisible)
-    return strategies.pools(divisible=divisible, caps=prop.name not in WITHOUT_CAPS)
+    return strategies.pools(divisible=divisible)
 
 
 def _searched(

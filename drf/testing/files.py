@@ -32,7 +32,7 @@ def problem_text(
     cpus = 1
     <BLANKLINE>
 
-    O(users x resources + machines x resources). Raises NotSupported for caps that are not whole.
+    O(users x resources + machines x resources).
     """
     problem = problem_of(instance)
     plain: dict[str, Any] = {} if policy is None else {"policy": policy}

@@ -4,15 +4,15 @@ Installed with `drf`. A test is marked with what is judged and takes the fixture
 
     @pytest.mark.drf_policy("mypkg.mod:MyPolicy", tasks="divisible")
     def test_fair(verdict):
-        assert not verdict.bad, verdict
+        assert not verdict.bad, str(verdict)
 
     @pytest.mark.drf_allocator(MyAllocator)
     def test_keeps_its_books(verdict):
-        assert not verdict.bad, verdict
+        assert not verdict.bad, str(verdict)
 
     @pytest.mark.drf_master(MyMaster)
     def test_keeps_its_promises(verdict):
-        assert not verdict.bad, verdict
+        assert not verdict.bad, str(verdict)
 
 The marks take what `drf.testing.check_policy`, `check_allocator` and `check_master` take; ``--drf-examples`` and
 ``--drf-seed`` say how much is searched where a mark does not. Everything is imported when a marked test runs.

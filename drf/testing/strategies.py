@@ -123,6 +123,27 @@ def capped(*, divisible: bool = True) -> Instances:
     return _pool(divisible=divisible, caps=(0, 4))
 
 
+@st.composite
+def broken_caps(draw: st.DrawFn, *, divisible: bool = True) -> Instance:
+    """The same in halves and thirds of tasks, of which whole tasks do not count."""
+    found = draw(_pool(caps=(0, 9), divisible=divisible))
+    part = draw(st.sampled_from((2, 3)))
+    return found.replace(caps=tuple(None if cap is None else cap / part for cap in found.caps))
+
+
+def unlike(*, divisible: bool = True) -> Instances:
+    """One pool, equal weights, and every task needs something of every resource, some much more than others."""
+    return _pool(least=1, most=6, capacity=(6, 24), resources=(1, 2), divisible=divisible)
+
+
+def roomy(*, divisible: bool = True) -> Instances:
+    """One pool with room for dozens of tasks, with or without weights: where bounds up to a task say something."""
+    return st.one_of(
+        _pool(least=1, most=3, capacity=(20, 60), divisible=divisible),
+        _pool(most=3, capacity=(20, 60), divisible=divisible, weights=PLAIN_WEIGHTS),
+    )
+
+
 def large_tasks(*, divisible: bool = True) -> Instances:
     """One pool in which some tasks are larger than it."""
     return _pool(most=9, capacity=(2, 6), divisible=divisible)
@@ -214,6 +235,9 @@ STRATEGIES: Mapping[str, Callable[..., Any]] = {
         single,
         extreme_weights,
         capped,
+        broken_caps,
+        unlike,
+        roomy,
         large_tasks,
         zero_capacity,
         exact_fit,
