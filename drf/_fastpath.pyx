@@ -1229,14 +1229,18 @@ cdef class Quotas:
 
 
 cdef class Places:
-    """Agents that matter to a client, and some that did; ``mark``: when to sort them out."""
+    """Agents that matter to a client, and some that did; ``mark``: when to sort them out.
+
+    Those of different numbers have different ``slack``, so that not all are sorted out in the same cycle.
+    """
 
     cdef public list sites
     cdef public Py_ssize_t mark
+    cdef Py_ssize_t slack
 
-    def __init__(self):
+    def __init__(self, Py_ssize_t number=0):
         self.sites = []
-        self.mark = 256
+        self.mark = self.slack = 256 + 16 * (number % 32)
 
     def keep(self, framework):
         """Keep those on which the framework has something, each once; O(sites)."""
@@ -1248,7 +1252,7 @@ cdef class Places:
                 seen.add(site)
                 left.append(site)
         self.sites = left
-        self.mark = 2 * len(left) + 256
+        self.mark = 2 * len(left) + self.slack
 
 
 cdef class Client:

@@ -654,20 +654,23 @@ class Quotas:
 
 
 class Places:
-    """Agents that matter to a client, and some that did; ``mark``: when to sort them out."""
+    """Agents that matter to a client, and some that did; ``mark``: when to sort them out.
 
-    __slots__ = ("mark", "sites")
+    Those of different numbers have different ``slack``, so that not all are sorted out in the same cycle.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("mark", "sites", "slack")
+
+    def __init__(self, number: int = 0) -> None:
         self.sites: list[Any] = []
-        self.mark = 256
+        self.mark = self.slack = 256 + 16 * (number % 32)
 
     def keep(self, framework: str) -> None:
         """Keep those on which the framework has something, each once; O(sites)."""
         self.sites = [
             site for site in dict.fromkeys(self.sites) if not site.gone and site.has(framework)
         ]
-        self.mark = 2 * len(self.sites) + 256
+        self.mark = 2 * len(self.sites) + self.slack
 
 
 class Client:

@@ -300,7 +300,7 @@ class Ledger:
         """Where the framework has something, and perhaps had; O(1)."""
         found = self._places.get(framework)
         if found is None:
-            found = self._places[framework] = Places()
+            found = self._places[framework] = Places(len(self._places))
         return found
 
     def _place(self, framework: str, record: Agent) -> None:
