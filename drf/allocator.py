@@ -24,15 +24,28 @@ from drf.errors import (
     InvariantBroken,
     NotSupported,
     Overcommit,
+    PluginError,
     ReentrantCall,
     StalePlan,
     UnknownName,
 )
 from drf.explain import Effect, Entitlement, WhatIf, Why
 from drf.filters import FREED
+from drf.guard import Guard
 from drf.hierarchical import LONGEST_REFUSAL, HierarchicalAllocator
+from drf.observers import Observers
 from drf.offers import Decisions, Offer, OfferBook
-from drf.plugins import AllocatorPlugin, Grant, Policy, Scorer, Unavailability, registered
+from drf.plugins import (
+    ALLOCATORS,
+    AllocatorPlugin,
+    Grant,
+    Observer,
+    Policy,
+    Scorer,
+    Unavailability,
+    obtain,
+    registered,
+)
 from drf.reclaim import BudgetLike, Demand, Plan, check_grace, make_plan, read_budget
 from drf.resources import Resources, ResourcesLike, ResourceSpace, Shape
 from drf.short import read_short, untagged
@@ -83,7 +96,15 @@ def _verb(method: Callable[P, R]) -> Callable[P, R]:
             )
         allocator._busy = True
         try:
-            return method(*args, **kwargs)
+            if allocator._guard is not None:
+                allocator._guard.begin()
+            if not allocator._observers.all:
+                return method(*args, **kwargs)
+            told = allocator._observers.before(method, allocator._book, args[1:], kwargs)
+            answer = method(*args, **kwargs)
+            if told is not None:
+                allocator._observers.tell(allocator._now, method.__name__, told, answer)
+            return answer
         finally:
             allocator._busy = False
 
@@ -120,7 +141,10 @@ class Allocator:
     names none has all of them. ``shrink_order``: how objects of one name are cut, ``"random"`` (seeded) or
     ``"sorted"``. ``like="mesos"`` sets react, quota, filter_gpus, capable and min_allocatable as in Mesos; what is
     given beside it wins. ``space`` sets the units. ``offer_timeout``: seconds after which an unanswered offer is
-    rescinded, None for never. One allocator belongs to one thread, or to your lock; it reads no clock.
+    rescinded, None for never. ``plugin``: an allocator in place of the built-in one (`drf.plugins.AllocatorPlugin`), an
+    object, or a name of the group ``drf.allocators``, which is given policy, seed and options. ``observers``: objects
+    with ``notice``, or names of the group ``drf.observers``, that are told of every event and decision. One allocator
+    belongs to one thread, or to your lock; it reads no clock.
     """
 
     def __init__(
@@ -131,38 +155,45 @@ class Allocator:
         space: ResourceSpace | None = None,
         seed: int = 0,
         offer_timeout: float | None = None,
-        plugin: AllocatorPlugin | None = None,
+        plugin: str | AllocatorPlugin | None = None,
+        observers: Iterable[str | Observer] = (),
         **options: Any,
     ) -> None:
         self._busy = False
         self._read: dict[Any, Resources] = {}  # amounts as they were written
-        self.space = space or ResourceSpace()
+        self.space = _space_of(plugin, space)
         for name in options:
-            if name not in OPTIONS:
+            if name not in OPTIONS and not isinstance(plugin, str):
                 raise UnknownName("option", name, OPTIONS)
         if "min_allocatable" in options:
             options["min_allocatable"] = self._amounts(options["min_allocatable"])
-        if plugin is not None and (options or like):
+        if plugin is None:
+            plugin = HierarchicalAllocator(
+                policy, like=like, space=self.space, seed=seed, **options
+            )
+        elif isinstance(plugin, str):
+            given = options if like is None else {**options, "like": like}
+            plugin = obtain(ALLOCATORS, plugin, "run", policy, space=self.space, seed=seed, **given)
+        elif options or like:
             raise InvalidOption(
                 "options are those of the built-in allocator; give them to your plugin"
             )
-        self._plugin: Any = plugin
-        if plugin is None:
-            self._plugin = HierarchicalAllocator(
-                policy, like=like, space=self.space, seed=seed, **options
-            )
+        # Ours undoes what a policy failed at; what another one did before it raised nobody knows.
+        self._guard = None if type(plugin) is HierarchicalAllocator else Guard(plugin, self.space)
+        inner: Any = plugin if self._guard is None else self._guard
+        self._plugin = inner
         if offer_timeout is not None and not 0 < offer_timeout < math.inf:
             raise InvalidOption(
                 f"offer_timeout is {offer_timeout!r}; it is a number of seconds above 0, or None"
             )
-        own = isinstance(self._plugin, HierarchicalAllocator)
-        self._sums: Amounts = self._plugin.amounts if own else Amounts(self.space)
+        self._sums: Amounts = self._plugin.amounts if self._guard is None else Amounts(self.space)
         self._offer_timeout = offer_timeout
         self._book = OfferBook()
         self._tasks = TaskBook()
         self._takebacks = Takebacks(self._tasks)
         self._roles: dict[str, tuple[str, ...]] = {}
         self._now = 0.0
+        self._observers = Observers(observers)
 
     # -- agents
 
@@ -558,7 +589,7 @@ class Allocator:
         """
         refusal = self._refusal(refuse_seconds, None)
         for block, which in self._book.parts(offers):
-            if isinstance(block.grants, Dealt) and type(self._plugin) is HierarchicalAllocator:
+            if isinstance(block.grants, Dealt) and self._guard is None:
                 self._plugin.recover_dealt(block.grants, which, **refusal)
             else:
                 for i in which:
@@ -786,13 +817,14 @@ class Allocator:
         policy: Policy | None = None,
         scorer: Scorer | None = None,
         plugin: AllocatorPlugin | None = None,
+        observers: Iterable[str | Observer] = (),
     ) -> Self:
         """The allocator that a snapshot was made of: it decides as that one would; O(state log state).
 
         ``policy`` is the policy again where it was an object that no name stands for, ``scorer`` the function again
-        that agents were ordered by, ``plugin`` a new plug-in, made as the one then was. Raises InputError for a
-        snapshot that is of another version, altered, cut off, or does not add up; InvalidOption where policy, scorer or
-        plug-in are missing, or not those.
+        that agents were ordered by, ``plugin`` a new plug-in, made as the one then was; ``observers`` are told from now
+        on. Raises InputError for a snapshot that is of another version, altered, cut off, or does not add up;
+        InvalidOption where policy, scorer or plug-in are missing, or not those.
         """
         state = opened(snapshot)
         new = cls._made(state, policy, scorer, plugin)
@@ -800,25 +832,26 @@ class Allocator:
             new.check()
         except (DRFError, *_MALFORMED) as error:
             raise _unfit(error) from error
+        new._observers = Observers(observers)
         return new
 
     def _state(self) -> dict[str, Any]:
-        plugin = self._plugin
+        plugin = self._plugin if self._guard is None else self._guard.plugin
         if not hasattr(plugin, "state") or not hasattr(plugin, "load"):
             raise NotSupported(
                 f"allocator plug-in {type(plugin).__name__} has no state() and load(); a snapshot needs them"
             )
-        made: dict[str, Any] = {"plugin": type(plugin).__name__}
-        if type(plugin) is HierarchicalAllocator:
+        how: dict[str, Any] = {"plugin": type(plugin).__name__}
+        if self._guard is None:
             options = dict(plugin.options)
             options["min_allocatable"] = [m.to_json() for m in options["min_allocatable"]]
             options["exclude"] = sorted(options["exclude"])
             if callable(options["agent_order"]):
                 options["agent_order"] = None  # a function is given again
             name = plugin.policy.name
-            made |= {"policy": name, "registered": registered(plugin.policy), "options": options}
+            how |= {"policy": name, "registered": registered(plugin.policy), "options": options}
         return {
-            "made": made,
+            "made": how,
             "space": {"scale": self.space.scales, "default": self.space.default},
             "offer_timeout": self._offer_timeout,
             "now": self._now,
@@ -826,7 +859,7 @@ class Allocator:
             "offers": self._book.state(),
             "tasks": self._tasks.state(),
             "takebacks": self._takebacks.state(),
-            "allocator": plugin.state(),
+            "allocator": self._plugin.state(),
         }
 
     @classmethod
@@ -930,7 +963,7 @@ class Allocator:
         """
         if not hasattr(self._plugin, "why"):
             raise NotSupported("this allocator plug-in does not explain itself")
-        if type(self._plugin) is not HierarchicalAllocator:
+        if self._guard is not None:
             why: Why = self._plugin.why(framework)
             return why  # a copy, on which changes are tried, cannot be made
         copies = self._copier()
@@ -1015,6 +1048,10 @@ class Allocator:
         starving: list[Starving] = self._plugin.starving(at_least)
         return starving
 
+    def observer_errors(self) -> list[PluginError]:
+        """What observers raised, the newest hundred, oldest first; each one's first is a `PluginWarning` too; O(1)."""
+        return list(self._observers.errors)
+
     def open_offers(self) -> list[Offer]:
         """All offers that wait for an answer, oldest first; O(open offers)."""
         return list(self._book.open())
@@ -1042,7 +1079,7 @@ class Allocator:
 
     def _copier(self) -> Callable[[], Allocator]:
         """Makes copies, plain allocators that write no journal. Raises NotSupported for a plug-in."""
-        if type(self._plugin) is not HierarchicalAllocator:
+        if self._guard is not None:
             raise NotSupported("a change is tried on a copy, and a plug-in cannot be copied")
         state, policy = self._state(), self._plugin.policy
         order = self._plugin.options["agent_order"]
@@ -1258,6 +1295,16 @@ def _options_of(
     if scorer is not None:
         options["agent_order"] = scorer
     return {**options, "policy": name if policy is None else policy}
+
+
+def _space_of(plugin: object, space: ResourceSpace | None) -> ResourceSpace:
+    """The units: those of the plug-in, if it was made before, which are those given, if any are."""
+    its = getattr(plugin, "space", None)
+    if not isinstance(its, ResourceSpace):
+        return space or ResourceSpace()
+    if space is not None and space != its:
+        raise InvalidOption(f"the plug-in counts in other units ({its}) than space={space}")
+    return its
 
 
 def _check(kind: str, name: object) -> str:

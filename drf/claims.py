@@ -31,6 +31,9 @@ class Claims:
 
     def __init__(self) -> None:
         self._by: dict[str, list[Claim]] = {}
+        self._before: list[
+            tuple[Claim, Resources]
+        ] = []  # what waited of those that were offered in this run
 
     def add(self, framework: str, role: str, agent: str, amount: Resources, until: float) -> None:
         """Keep so much for the framework, beside what is kept for it there already; O(claims there)."""
@@ -82,7 +85,18 @@ class Claims:
         """Of what is kept for it there it was offered so much: this need not be kept any more; O(claims there)."""
         claim = self._get(framework, role, agent)
         if claim is not None:
+            self._before.append((claim, claim.waiting))
             claim.waiting = claim.waiting.minus(amount)
+
+    def begin(self) -> None:
+        """A run begins; O(1)."""
+        self._before.clear()
+
+    def undo(self) -> None:
+        """What was offered in this run was not; O(of it)."""
+        for claim, waiting in reversed(self._before):
+            claim.waiting = waiting
+        self._before.clear()
 
     def _ripe(self, free: Resources, framework: str, role: str, agent: str) -> Claim | None:
         """The framework's claim, if all that waits of it is free, older claims first."""

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import Any
 
 from drf.demands import (
@@ -18,8 +20,16 @@ from drf.demands import (
     read_table,
     read_weights,
 )
-from drf.errors import Infeasible, InvalidOption, InvalidQuantity, NotSupported, UnknownName
-from drf.plugins import Answer, Policy, Problem, Weight, make_policy
+from drf.errors import (
+    DRFError,
+    Infeasible,
+    InvalidOption,
+    InvalidQuantity,
+    NotSupported,
+    PluginError,
+    UnknownName,
+)
+from drf.plugins import POLICIES, Answer, Policy, Problem, Weight, make_policy
 
 
 @dataclass(frozen=True)
@@ -188,7 +198,8 @@ def allocate(
             f"a task of {', '.join(map(repr, out_of_place))} fits nowhere, even on an empty cluster; "
             f"lower its demand or raise the capacity"
         )
-    answer = rule.divide(
+    answer = _asked(
+        rule,
         Problem(
             users=[str(users[i]) for i in placeable],
             resources=[str(name) for name in resources],
@@ -207,7 +218,7 @@ def allocate(
             exact=exact,
             seed=seed,
             nodes={str(node): w for node, w in inner.items()},
-        )
+        ),
     )
     if steps and not answer.picks and any(answer.tasks):
         raise NotSupported(f"policy {rule.name} gives no tasks one by one; leave out steps")
@@ -221,6 +232,32 @@ def allocate(
     return _division(
         rule, table, weight, tasks, placement, out_of_place, placeable, answer, arrays, exact
     )
+
+
+def _asked(rule: Policy, problem: Problem) -> Answer:
+    """What the policy answers, if it is an answer. Raises PluginError, and what it refuses."""
+
+    def failed(what: str) -> PluginError:
+        return PluginError(
+            f"policy {rule.name} {what}", group=POLICIES, plugin=rule.name, verb="divide"
+        )
+
+    try:
+        answer = rule.divide(problem)
+    except DRFError:
+        raise
+    except Exception as error:
+        raise failed(f"did not divide: it raised {error!r}") from error
+    if not isinstance(answer, Answer):
+        raise failed(f"gave {answer!r} as its division, which is no Answer")
+    if len(answer.tasks) != len(problem.users):
+        raise failed(
+            f"gave the tasks of {len(answer.tasks)} users, and there are {len(problem.users)}"
+        )
+    for user, count in zip(problem.users, answer.tasks, strict=True):
+        if not isinstance(count, Real) or not 0 <= count < math.inf:
+            raise failed(f"gave {count!r} tasks to user {user!r}")
+    return answer
 
 
 PRESETS = ("armada", "kueue", "mesos", "volcano", "yarn", "yunikorn")

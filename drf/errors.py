@@ -114,4 +114,22 @@ class ReentrantCall(DRFError, RuntimeError):
 
 
 class PluginError(DRFError, RuntimeError):
-    """A plug-in cannot be loaded, raised, or answered nonsense; the message names it."""
+    """A plug-in cannot be loaded, raised, or answered nonsense; the message names it.
+
+    ``group``, ``plugin`` and ``verb`` say which it was and what it was asked for, where that is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        group: str | None = None,
+        plugin: str | None = None,
+        verb: str | None = None,
+    ) -> None:
+        self.group, self.plugin, self.verb = group, plugin, verb
+        super().__init__(message)
+
+
+class PluginWarning(RuntimeWarning):
+    """An observer raised; what it was told of is done all the same."""

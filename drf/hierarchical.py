@@ -208,6 +208,9 @@ class HierarchicalAllocator:
         self._whole = offer == "agent"
         self._agent_order = agent_order
         self._tree_quota = quota == "tree"
+        self._may_fail = (  # a run that asks neither a policy nor a scorer in Python does not
+            self.policy.kernel is None or callable(agent_order)
+        )
         self._lenient = like == "mesos"
         self._random = SplitMix64(seed)
         self.amounts = Amounts(self.space)
@@ -958,12 +961,18 @@ class HierarchicalAllocator:
         self._all = True
 
     def run(self) -> Outcome:
-        """Decide over the candidates, over all agents where that is due; O(candidates x frameworks) at worst."""
+        """Decide over the candidates, over all agents where that is due; O(candidates x frameworks) at worst.
+
+        Raises PluginError where the policy or the scorer fails, or the policy failed since the last run: nothing is
+        decided then, and the next run is about the same candidates.
+        """
+        if self._ranking.failure is not None:
+            raise self._ranking.told_failure()
         outcome = Outcome()
         due = self._tick_due or self._all or self._candidates
         held_off = self._held_off()
         if due and not held_off:
-            outcome = self._decide()
+            outcome = self._decide_or_undo() if self._may_fail else self._decide()
         self._tick_due = False
         if not held_off:
             self._all = False
@@ -971,11 +980,38 @@ class HierarchicalAllocator:
             if due:
                 self._settle_gangs()
                 if self._requests.gangs:
-                    self._keep_for_gangs()
+                    try:
+                        self._keep_for_gangs()
+                    except PluginError as error:  # what was decided before is decided
+                        self._ranking.note_failure(error)
             if self._eager and self._company and self._company.seeks:
                 for grant in outcome.grants:  # others may want to be near
                     self._react(grant.agent)
         self._fire()
+        return outcome
+
+    def _decide_or_undo(self) -> Outcome:
+        """Decide; where a policy or a scorer raises, all is as before, but for what a policy drew and remembers."""
+        random, runs = self._random.state, self._runs
+        self._ranking.begin_trial()
+        self._requests.begin()
+        self._claims.begin()
+        try:
+            outcome = self._decide()
+        except Exception:
+            for framework, role, agent, amount in reversed(self._ranking.end_trial()):
+                self._ledger.give_back((framework, role), agent, amount, held=False)
+                self._ranking.undo(framework, role, agent, amount)
+                self._roles.moved(agent, role, amount, -1, held=False)
+            self._requests.undo()
+            self._claims.undo()
+            if self._ranking.by_waiting:
+                for framework, role in self._ranking.tracked():
+                    self._cycle.tell_waiting(framework, role)
+            self._random.state, self._runs = random, runs
+            self._ranking.failure = None  # it is what is raised
+            raise
+        self._ranking.end_trial()
         return outcome
 
     def _decide(self) -> Outcome:
@@ -1611,7 +1647,12 @@ class HierarchicalAllocator:
             dict(agent.attributes),
             tuple(agent.frameworks()),
         )
-        score = scorer(view)
+        try:
+            score = scorer(view)
+        except Exception as error:
+            raise PluginError(
+                f"the scorer of agents raised {error!r} for agent {agent.name!r}"
+            ) from error
         if not isinstance(score, (int, float)) or math.isnan(score):
             raise PluginError(
                 f"the scorer of agents gave {score!r} for agent {agent.name!r}; it must give a number"

@@ -18,7 +18,7 @@ from drf.allocator import Allocator
 from drf.constraints import OfferConstraints
 from drf.errors import DRFError, InputError, InvalidOption
 from drf.offers import Decisions, Offer
-from drf.plugins import AllocatorPlugin, Policy, Scorer
+from drf.plugins import AllocatorPlugin, Observer, Policy, Scorer
 from drf.reclaim import Demand, Plan
 from drf.resources import Resources, Shape
 from drf.tasks import TaskSpec
@@ -83,11 +83,12 @@ class JournaledAllocator(Allocator):
         policy: str = "drf",
         *,
         space: ResourceSpace | None = None,
+        observers: Iterable[str | Observer] = (),
         **options: Any,
     ) -> None:
         if not isinstance(policy, str):
             raise InvalidOption(f"policy is {policy!r}; a journal needs its name, to make it again")
-        super().__init__(policy, space=space, **options)
+        super().__init__(policy, space=space, observers=observers, **options)
         self._write = write
         head: dict[str, Any] = {"drf": VERSION, "policy": policy, "with": _plain(options)}
         if space is not None:
@@ -103,6 +104,7 @@ class JournaledAllocator(Allocator):
         policy: Policy | None = None,
         scorer: Scorer | None = None,
         plugin: AllocatorPlugin | None = None,
+        observers: Iterable[str | Observer] = (),
     ) -> Self:
         """Begin a new journal at a snapshot, which is its first line; O(state). Raises as `Allocator.restore`."""
         if write is None:
@@ -111,7 +113,7 @@ class JournaledAllocator(Allocator):
             raise InvalidOption(
                 "a journal is carried out by names alone; leave policy, scorer and plugin out"
             )
-        new = super().restore(snapshot)
+        new = super().restore(snapshot, observers=observers)
         new._write = write
         write(json.dumps({"drf": VERSION, "snapshot": snapshot}))
         return new

@@ -1,26 +1,34 @@
 """What others implement or call: the protocols, the records they exchange, and where plug-ins are found.
 
-A plug-in is an object, or a name under an entry-point group (`drf.policies`, `drf.allocators`), loaded when it is first
-asked for. A name may carry one argument behind a colon: ``"maxmin:gpus"``.
+A plug-in is an object, or a name under one of five entry-point groups (`drf.policies`, `drf.allocators`, `drf.masters`,
+`drf.electors`, `drf.observers`), loaded when it is first asked for. The name of a policy, an elector or an observer may
+carry one argument behind a colon: ``"maxmin:gpus"``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from drf.affinity import Affinity
 from drf.constraints import OfferConstraints
-from drf.errors import InvalidOption, NotSupported, PluginError, UnknownName
+from drf.entries import ALLOCATORS as ALLOCATORS
+from drf.entries import ELECTORS as ELECTORS
+from drf.entries import GROUPS as GROUPS
+from drf.entries import MASTERS as MASTERS
+from drf.entries import OBSERVERS as OBSERVERS
+from drf.entries import POLICIES as POLICIES
+from drf.entries import Entry as Entry
+from drf.entries import listing as listing
+from drf.entries import load as load
+from drf.entries import names as names
+from drf.errors import DRFError, InvalidOption, NotSupported, PluginError, UnknownName
 from drf.resources import Resources, ResourceSpace, Shape
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-POLICIES = "drf.policies"
-ALLOCATORS = "drf.allocators"
+    from drf.masters.core.records import Event, Message
 
 Weight: TypeAlias = "Fraction | tuple[Fraction, ...]"
 
@@ -352,76 +360,72 @@ class AllocatorPlugin(Protocol):
     def check(self) -> None: ...
 
 
-def _entry_points(group: str) -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 (40 ms that `import drf` need not pay)
+class MasterPlugin(Protocol):
+    """A master without network and clock: events in, messages out, both as in `drf.masters.core.records`.
 
-    return {entry.name: entry for entry in sorted(entry_points(group=group))}
-
-
-def names(group: str) -> list[str]:
-    """The names registered under an entry-point group, without importing what stands behind them; O(plug-ins).
-
-    >>> "fifo" in names("drf.policies")
-    True
+    A factory of the group ``drf.masters`` that the conformance kit is to judge takes ``agent_timeout``, ``resend`` and
+    ``epoch``. With ``check()`` a master is asked whether it finds itself in order, with ``snapshot()`` and a
+    ``restore`` of its class masters follow one another from snapshots too.
     """
-    return sorted({*_entry_points(group), *_BUILT_IN.get(group, {})})
+
+    def handle(self, event: Event) -> Sequence[Message]:
+        """Take an event in, and give what is to be delivered, in order."""
 
 
-def load(group: str, name: str) -> Any:
-    """What is registered under that name. Raises UnknownName with the nearest names, PluginError."""
-    entry = _entry_points(group).get(name)
-    target = entry.value if entry is not None else _BUILT_IN.get(group, {}).get(name)
-    if target is None:
-        raise UnknownName(
-            group.rpartition(".")[2].removesuffix("s").replace("ie", "y"), name, names(group)
-        )
-    module, _, attribute = target.partition(":")
-    try:
-        from importlib import import_module  # noqa: PLC0415 (as above)
+class Standing(NamedTuple):
+    """Whether this candidate leads, who does (None: nobody, or it is not known), and the number of that leadership.
 
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(
-            f"plug-in {name} of {group} does not load from {target}: {error}"
-        ) from error
+    Terms grow with every change of leader: the term is the ``epoch`` of a master, and what comes from a smaller one is
+    out of date.
+    """
+
+    leads: bool
+    leader: str | None
+    term: int
 
 
-_BUILT_IN = {
-    POLICIES: {
-        "drf": "drf.policies.shares:DRF",
-        "maxmin": "drf.policies.shares:MaxMin",
-        "asset": "drf.policies.shares:Asset",
-        "tasks": "drf.policies.shares:Tasks",
-        "fifo": "drf.policies.fifo:FIFO",
-        "random": "drf.policies.lottery:Random",
-        "priority": "drf.policies.priority:Priority",
-        "seqminmax": "drf.policies.sequential:SequentialMinMax",
-        "static": "drf.policies.partition:Static",
-        "slots": "drf.policies.partition:Slots",
-        "ceei": "drf.policies.welfare:CEEI",
-        "bmf": "drf.policies.welfare:BMF",
-        "utilitarian": "drf.policies.welfare:Utilitarian",
-        "drfh": "drf.policies.machines:DRFH",
-        "tsf": "drf.policies.machines:TSF",
-        "cdrf": "drf.policies.machines:CDRF",
-        "perserver": "drf.policies.machines:PerServer",
-        "psdsf": "drf.policies.machines:PSDSF",
-        "hdrf": "drf.policies.hierarchy:HDRF",
-        "collapsed": "drf.policies.hierarchy:Collapsed",
-        "sdrf": "drf.policies.overtime:SDRF",
-        "halflife": "drf.policies.overtime:HalfLife",
-        "dynamic": "drf.policies.dynamic:Dynamic",
-        "gavel": "drf.policies.gavel:Gavel",
-        "mesos": "drf.policies.peers:Mesos",
-        "volcano": "drf.policies.peers:Volcano",
-        "yunikorn": "drf.policies.peers:YuniKorn",
-        "yarn": "drf.policies.peers:Yarn",
-        "armada": "drf.policies.peers:Armada",
-        "kueue": "drf.policies.peers:Kueue",
-    },
-    ALLOCATORS: {"hierarchical": "drf.hierarchical:HierarchicalAllocator"},
-}
-"""Ours, so that a source tree that was never installed works too."""
+class Elector(Protocol):
+    """Who of several masters is the one that decides: one candidate's part in an election.
+
+    It has no threads and calls nobody back: a master asks by `campaign`, at least every ``interval`` seconds, and
+    compares with what it heard before. One that does not lead, or that could not ask in time, must not decide.
+    """
+
+    identity: str
+    interval: float
+
+    def campaign(self) -> Standing:
+        """Stand for election, or stand on, and how things stand. Raises DRFError where that cannot be found out."""
+
+    def leader(self) -> str | None:
+        """Who leads now, without standing; None: nobody, or it is not known."""
+
+    def resign(self) -> None:
+        """Stand no longer; who led leads no more. Nothing where it does not stand."""
+
+
+class Notice(NamedTuple):
+    """What an allocator did, after the fact: the verb, its arguments by name, and its answer.
+
+    ``now`` is the allocator's time. An offer among the arguments is the `Offer` as it was before it was answered. The
+    result of ``run`` is its `Decisions`: offers made, offers that ended unanswered, inverse offers and reclaims.
+    """
+
+    now: float
+    verb: str
+    arguments: Mapping[str, Any]
+    result: Any = None
+
+
+class Observer(Protocol):
+    """Is told of every event and every decision of an allocator, after the fact. Derived observers may have a name.
+
+    It may ask the allocator, and not change it: a verb raises ReentrantCall. What it raises is kept as a `PluginError`
+    in `Allocator.observer_errors` and changes nothing.
+    """
+
+    def notice(self, notice: Notice) -> None:
+        """The allocator did this; a verb that raised did nothing and is not told."""
 
 
 def make_policy(policy: str | Policy) -> Policy:
@@ -439,15 +443,80 @@ def make_policy(policy: str | Policy) -> Policy:
                 f"{policy!r} is no policy; give a name like 'drf' or an object (not a class) with a name "
                 f"and the Policy protocol"
             )
+        _check_traits(policy)
         return policy
-    name, colon, argument = policy.partition(":")
-    factory = load(POLICIES, name)
-    try:
-        made: Policy = factory(argument) if colon else factory()
-    except TypeError as error:
-        takes = "takes no argument" if colon else f"needs an argument, as in '{name}:cpus'"
-        raise InvalidOption(f"policy {policy!r}: {name} {takes}") from error
+    made: Policy = make(POLICIES, policy)
     return made
+
+
+TRAITS = {
+    "modes": frozenset({"order", "divide", "machines", "tree"}),
+    "stale_on": frozenset({"total", "waiting", "others", "time"}),
+}
+"""What a policy may say of itself."""
+
+
+def _check_traits(policy: Policy) -> None:
+    for trait, known in TRAITS.items():
+        said = getattr(policy, trait)
+        if isinstance(said, str) or not isinstance(said, Iterable):
+            raise InvalidOption(
+                f"policy {policy.name}: its {trait} is {said!r}; give a set of names"
+            )
+        for name in said:
+            if name not in known:
+                raise InvalidOption(
+                    f"policy {policy.name}: its {trait} names {name!r}; known: {', '.join(sorted(known))}"
+                )
+    if policy.kernel not in (None, "drf"):
+        raise InvalidOption(
+            f"policy {policy.name}: its kernel is {policy.kernel!r}; it is 'drf', or None"
+        )
+
+
+def make(group: str, text: str, *args: Any, **options: Any) -> Any:
+    """What the factory of that name makes, with the argument behind the colon, if there is one, and with options.
+
+    >>> make("drf.electors", "alone").campaign().leads
+    True
+
+    Raises UnknownName with the nearest names, InvalidOption where the argument is missing or not wanted, PluginError
+    where it does not load or raises.
+    """
+    name, colon, argument = text.partition(":")
+    factory = load(group, name)
+    kind = GROUPS[group]
+    given = (argument, *args) if colon else args
+    try:
+        return factory(*given, **options)
+    except DRFError:
+        raise
+    except TypeError as error:
+        if args or options:
+            raise InvalidOption(f"{kind} {text!r} cannot be made so: {error}") from error
+        example = "cpus" if group == POLICIES else "..."
+        takes = "takes no argument" if colon else f"needs an argument, as in '{name}:{example}'"
+        raise InvalidOption(f"{kind} {text!r}: {name} {takes}") from error
+    except Exception as error:
+        raise PluginError(
+            f"{kind} {name} raised {error!r} as it was made", group=group, plugin=name
+        ) from error
+
+
+def obtain(group: str, given: Any, verb: str, *args: Any, **options: Any) -> Any:
+    """The plug-in itself, or made of its name; it must have that verb; O(1). Raises what `make` raises."""
+    found = make(group, given, *args, **options) if isinstance(given, str) else given
+    if isinstance(found, type) or not callable(getattr(found, verb, None)):
+        raise InvalidOption(
+            f"{given!r} is no {GROUPS[group]}; give a name or an object (not a class) with {verb}()"
+        )
+    return found
+
+
+def name_of(plugin: Any) -> str:
+    """What a plug-in is called in messages: its name, else that of its class; O(1)."""
+    name = getattr(plugin, "name", None)
+    return name if isinstance(name, str) and name else type(plugin).__name__
 
 
 def registered(policy: Policy) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from drf._random import SplitMix64
 from drf.dealing import Dealing
-from drf.errors import InvariantBroken
+from drf.errors import InvariantBroken, PluginError
 from drf.plugins import Policy
 from drf.resources import Resources, ResourceSpace
 from drf.roles import Quantities, less
@@ -42,6 +42,10 @@ class Ranking:
         self._total = Resources(space=space)
         self._now = 0.0
         self._shared = False  # whether a shared object was ever out
+        self.failure: PluginError | None = None
+        """Of the policy, not told yet."""
+        self._given: list[tuple[str, str, str, Resources]] = []  # on trial
+        self._on_trial = False
         self.by_waiting = "waiting" in policy.stale_on
         self.roles = self._sorter()
         self._frameworks: dict[str, Sorter] = {}
@@ -62,6 +66,7 @@ class Ranking:
             exclude=self._exclude,
             seed=seed,
             columns=self.dealing.columns,
+            late=self.note_failure,
         )
         made._seen = self.dealing.version
         if self._policy.kernel is None:
@@ -69,6 +74,33 @@ class Ranking:
         elif leader is not None:
             made.follow(leader)
         return made
+
+    # -- where the policy fails
+
+    def note_failure(self, error: PluginError) -> None:
+        """The policy failed at what could not wait for it; the first failure is kept until it is told; O(1)."""
+        if self.failure is None:
+            self.failure = error
+
+    def told_failure(self) -> PluginError:
+        """The failure that was noted, which is told now; O(1)."""
+        failure, self.failure = self.failure, None
+        assert failure is not None
+        return failure
+
+    def begin_trial(self) -> None:
+        """What is granted from now on is kept in mind; O(1)."""
+        self._given.clear()
+        self._on_trial = True
+
+    def end_trial(self) -> list[tuple[str, str, str, Resources]]:
+        """What was granted one by one since then, in order; O(1)."""
+        self._on_trial = False
+        return self._given
+
+    def undo(self, framework: str, role: str, agent: str, amount: Resources) -> None:
+        """It was not granted that; O(log)."""
+        self._moved(framework, role, agent, amount, -1, -1)
 
     @property
     def is_flat(self) -> bool:
@@ -212,6 +244,8 @@ class Ranking:
 
     def allocated(self, framework: str, role: str, agent: str, amount: Resources) -> None:
         """It was granted so much there; O(log)."""
+        if self._on_trial:
+            self._given.append((framework, role, agent, amount))
         if amount.is_plain:
             self.roles.allocated(role, amount)
             self._frameworks[role].allocated(framework, amount)

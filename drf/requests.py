@@ -73,6 +73,7 @@ class Requests:
     def __init__(self) -> None:
         self._queues: dict[tuple[str, str], Queue] = {}
         self._together: set[tuple[str, str, Shape]] = set()
+        self._offered: list[tuple[Ask, int]] = []  # in this run
 
     def get(self, framework: str, role: str) -> Queue | None:
         """The queue, None if nothing was asked for; O(1)."""
@@ -107,7 +108,19 @@ class Requests:
 
     def offer(self, framework: str, role: str, shape: Shape, count: int = 1) -> None:
         """So many of them are in an offer now; O(1)."""
-        self._queues[framework, role].asks[shape].offered += count
+        ask = self._queues[framework, role].asks[shape]
+        ask.offered += count
+        self._offered.append((ask, count))
+
+    def begin(self) -> None:
+        """A run begins; O(1)."""
+        self._offered.clear()
+
+    def undo(self) -> None:
+        """What was put into offers in this run was not; O(of it)."""
+        for ask, count in self._offered:
+            ask.offered -= count
+        self._offered.clear()
 
     def answer(
         self, framework: str, role: str, tasks: Sequence[tuple[Shape, int]], *, served: bool

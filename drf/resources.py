@@ -251,6 +251,13 @@ class Resources:
         return Resources._of(self._units, {}, self.space, {})
 
     @property
+    def exclusive(self) -> Resources:
+        """What cannot be given twice: all but the shared objects; O(names), O(1) where nothing is tagged."""
+        if not self._tagged:
+            return self
+        return self.split(lambda name, tag, scalar: not tag.shared)
+
+    @property
     def shared(self) -> Resources:
         """The shared objects alone; O(names)."""
         if not self._tagged:

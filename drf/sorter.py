@@ -29,7 +29,7 @@ from drf.errors import (
     PluginError,
     UnknownName,
 )
-from drf.plugins import Ordering, Policy, make_policy
+from drf.plugins import POLICIES, Ordering, Policy, make_policy
 from drf.resources import Resources, ResourcesLike
 from drf.snapshot import mapped, moment, packed, pairs, read_units, stream, unpacked, whole
 from drf.tree import Tree
@@ -67,6 +67,9 @@ class Sorter(Order):
     resource, ``exclude`` names resources that do not count for the share, ``seed`` feeds policies that draw. A
     resource with no capacity does not count. One sorter belongs to one thread, or to your lock. Raises UnknownName
     for an unknown policy, NotSupported for one that does not order.
+
+    Where the policy fails, a verb raises PluginError and has changed nothing. With ``late`` (an allocator's sorters) it
+    is carried out, the failure told to that function, and the order made anew at the next question.
     """
 
     def __new__(cls, policy: str | Policy = "drf", *args: Any, **kwargs: Any) -> Self:
@@ -83,8 +86,10 @@ class Sorter(Order):
         exclude: Iterable[str] = (),
         seed: int = 0,
         columns: Columns | None = None,
+        late: Callable[[PluginError], None] | None = None,
     ) -> None:
         super().__init__()
+        self._late = late
         self.policy = make_policy(policy)
         if "order" not in self.policy.modes:
             raise NotSupported(
@@ -449,7 +454,22 @@ class Sorter(Order):
         return level
 
     def _is_counted(self, name: str) -> bool:
-        return name not in self._exclude and self.policy.counts(name)
+        if name in self._exclude:
+            return False
+        try:
+            return bool(self.policy.counts(name))
+        except Exception as error:
+            failed = self._wrong("counts", f"does not say whether {name} counts: {error!r}", error)
+            if self._late is None:
+                raise failed from error
+            self._late(failed)
+            return True
+
+    def _wrong(self, verb: str, what: str, error: Exception | None = None) -> PluginError:
+        name = self.policy.name
+        failed = PluginError(f"policy {name} {what}", group=POLICIES, plugin=name, verb=verb)
+        failed.__cause__ = error
+        return failed
 
     def _descended(self) -> str | None:
         assert self._tree is not None
@@ -669,28 +689,49 @@ class _PolicySorter(Sorter):
         self._entry: dict[str, tuple[Any, ...]] = {}
         self._since: dict[str, float] = {}
         self._old = False
+        self._spoilt = False
+        """The policy failed: what is kept of the order is not to be trusted, and made anew at the next question."""
         self._own: Ordering | None = None
         super().__init__(policy, **options)
-        self._own = self.policy.ordering(self)
+        try:
+            self._own = self._ordering()
+        except PluginError as error:
+            self._fail(error)
         self._volatile = bool(self.policy.stale_on & {"others", "time"})
 
     def next(self) -> str | None:
-        if self._own is not None:
-            return next(iter(self._own.first(1)), None)
         self._refresh()
+        if self._own is not None:
+            return next(iter(self._listed(self._own, 1)), None)
         return self._entries[0][-1] if self._entries else None
 
     def sort(self) -> list[str]:
-        if self._own is not None:
-            return self._own.first(None)
         self._refresh()
+        if self._own is not None:
+            return self._listed(self._own, None)
         return [entry[-1] for entry in self._entries]
 
     def first(self, k: int) -> list[str]:
-        if self._own is not None:
-            return self._own.first(k)
         self._refresh()
+        if self._own is not None:
+            return self._listed(self._own, k)
         return [entry[-1] for entry in self._entries[:k]]
+
+    def _listed(self, own: Ordering, k: int | None) -> list[str]:
+        """The first k by the policy's own order, each of them an active client, once. Raises PluginError."""
+        try:
+            names = list(own.first(k))
+            is_active = self._is_active if self._tree is None else self._tree.is_active
+            good = len(set(names)) == len(names) and all(
+                name in self and is_active(name) for name in names
+            )
+        except Exception as error:
+            self._spoilt = True
+            raise self._wrong("first", f"gave no order of its clients: {error!r}") from error
+        if not good or (k is not None and len(names) > k):
+            self._spoilt = True
+            raise self._wrong("first", f"gave {names} as its clients in order; each comes once")
+        return names
 
     def add(
         self, client: str, *, weight: float | Mapping[str, float] | None = None, active: bool = True
@@ -717,8 +758,7 @@ class _PolicySorter(Sorter):
     def weigh_path(self, path: str, weight: float | Mapping[str, float]) -> None:
         super().weigh_path(path, weight)
         self._old = True
-        if self._own is not None:
-            self._own.changed(path)
+        self._tell("changed", path)
 
     def allocated(self, client: str, resources: Any, *, agent: str | None = None) -> None:
         super().allocated(client, resources, agent=agent)
@@ -747,15 +787,16 @@ class _PolicySorter(Sorter):
         self._rekey(client, lambda: self._moved(client, resources, agent, -sign, grants=-grants))
 
     def serve(self, k: int, demands: Mapping[str, Any]) -> list[str]:
-        random, own = self._random.state, None if self._own is None else self._own.state()
+        random, own = self._random.state, self._own_state()
         try:
             return self._served(k, demands)
         except Exception:
             self._old = True  # the keys are those of grants that were undone
             if self._own is not None:
-                self._own = kept = self.policy.ordering(self)
-                assert kept is not None
-                kept.load(own)
+                try:
+                    self._take_over(own)
+                except PluginError:
+                    self._spoilt = True
             self._random.state = random
             raise
 
@@ -788,6 +829,8 @@ class _PolicySorter(Sorter):
 
     def check(self) -> None:
         super().check()
+        if self._spoilt:
+            return
         if self._own is not None:
             wrong = self._own.check()
             if wrong:
@@ -803,36 +846,76 @@ class _PolicySorter(Sorter):
                     )
 
     def state(self) -> dict[str, Any]:
-        own = None if self._own is None else self._own.state()
-        return {**super().state(), "since": pairs(self._since), "old": self._old, "own": own}
+        return {
+            **super().state(),
+            "since": pairs(self._since),
+            "old": self._old,
+            "own": self._own_state(),
+            "spoilt": self._spoilt,
+        }
 
     def load(self, state: Mapping[str, Any]) -> None:
         super().load(state)
         self._since = {c: moment(since, f"client {c!r}") for c, since in state["since"]}
-        self._own = self.policy.ordering(self)
-        if self._own is not None:
-            self._own.load(state["own"])
-        else:
+        self._spoilt = bool(state["spoilt"])
+        if not self._spoilt:
+            self._take_over(state["own"])
+        if self._own is None and not self._spoilt:
             self._entry = {c: self._key(c) for c in self.clients() if self.is_active(c)}
             self._entries.clear()
             self._entries.update(self._entry.values())
         self._old = bool(state["old"])
         self._random.state = int(state["random"], 16)  # keys may have drawn
 
+    # -- asking the policy
+
+    def _ordering(self) -> Ordering | None:
+        try:
+            return self.policy.ordering(self)
+        except Exception as error:
+            raise self._wrong("ordering", f"gave no ordering: {error!r}") from error
+
+    def _own_state(self) -> Any:
+        if self._own is None or self._spoilt:
+            return None
+        try:
+            return self._own.state()
+        except Exception as error:
+            raise self._wrong("state", f"gave no state of its order: {error!r}") from error
+
+    def _take_over(self, state: Any) -> None:
+        """An order of the policy's own, made anew, with what it knew. Raises PluginError."""
+        self._own = self._ordering()
+        if self._own is not None:
+            try:
+                self._own.load(state)
+            except Exception as error:
+                raise self._wrong("load", f"did not take its order back: {error!r}") from error
+
     def _key(self, client: str) -> tuple[Any, ...]:
         client = str.__str__(client)
         try:
             key = self.policy.key(self, client)
+            good = type(key) is tuple and _is_ordered(key)
         except Exception as error:
-            raise PluginError(
-                f"policy {self.policy.name} gave no key for client {client!r}: {error!r}"
-            ) from error
+            raise self._wrong("key", f"gave no key for client {client!r}: {error!r}") from error
+        if not good:
+            raise self._wrong(
+                "key", f"gave {key!r} as the key of client {client!r}; give a tuple without NaN"
+            )
         return (key, self.grants(client), client)
 
     def _rekey(self, client: str, undo: Callable[[], None]) -> None:
         """Enter the client where it belongs now; where the policy fails, undo what changed and raise PluginError."""
+        if self._spoilt:
+            return
         if self._own is not None:
-            self._own.changed(client)
+            try:
+                self._own.changed(client)
+            except Exception as error:
+                self._spoilt = True
+                what = f"did not take in that client {client!r} changed: {error!r}"
+                self._fail(self._wrong("changed", what, error), undo)
             return
         if not self.is_active(client):
             self._forget(client)
@@ -841,36 +924,67 @@ class _PolicySorter(Sorter):
             new = self._key(client)
             try:
                 self._entries.add(new)
-            except TypeError as error:
+            except Exception as error:
                 raise self._mixed(error) from error
-        except PluginError:
-            undo()
-            raise
+        except PluginError as failed:
+            self._fail(failed, undo)
+            return
         self._forget(client)  # an entry never changes while it is in the list
         self._entry[new[-1]] = new
 
-    def _forget(self, client: str) -> None:
-        if self._own is not None:
-            self._own.changed(client)
-        old = self._entry.pop(client, None)
-        if old is not None:
-            self._entries.remove(old)
+    def _fail(self, error: PluginError, undo: Callable[[], None] | None = None) -> None:
+        """Undo what changed and raise, or let it stand and say so."""
+        if self._late is None:
+            if undo is not None:
+                undo()
+            raise error
+        self._spoilt = True
+        self._late(error)
 
-    def _mixed(self, error: TypeError) -> PluginError:
-        return PluginError(
-            f"policy {self.policy.name} gave keys that do not compare with each other: {error}"
-        )
+    def _tell(self, verb: str, *args: str) -> None:
+        """Let the policy's own order, where there is one, know what cannot be undone."""
+        if self._own is None or self._spoilt:
+            return
+        try:
+            getattr(self._own, verb)(*args)
+        except Exception as error:
+            self._spoilt = True
+            if self._late is not None:
+                self._late(self._wrong(verb, f"failed to take in a change: {error!r}", error))
+
+    def _forget(self, client: str) -> None:
+        self._tell("changed", client)
+        old = self._entry.pop(client, None)
+        if old is not None and not self._spoilt:
+            try:
+                self._entries.remove(old)
+            except (
+                Exception
+            ):  # keys that do not compare with each other: seen as the order is made anew
+                self._spoilt = True
+
+    def _mixed(self, error: Exception) -> PluginError:
+        return self._wrong("key", f"gave keys that do not compare with each other: {error}")
 
     def _refresh(self) -> None:
-        if not (self._volatile or self._old):
+        """Bring the order up to date, all of it anew where the policy failed before. Raises PluginError."""
+        if self._spoilt:
+            self._own = self._ordering()
+        if self._own is not None:
+            self._spoilt = False
             return
+        if not (self._volatile or self._old or self._spoilt):
+            return
+        names: Iterable[str] = self._entry
+        if self._spoilt:
+            names = [client for client in self.clients() if self.is_active(client)]
         # By name, so that draws do not depend on the history of the dictionary.
-        entry = {client: self._key(client) for client in sorted(self._entry)}
+        entry = {client: self._key(client) for client in sorted(names)}
         try:
             ordered = sorted(entry.values())
-        except TypeError as error:
+        except Exception as error:
             raise self._mixed(error) from error
-        self._old = False
+        self._old = self._spoilt = False
         self._entry = entry
         self._entries.clear()
         self._entries.update(ordered)
@@ -885,8 +999,15 @@ class _PolicySorter(Sorter):
     ) -> None:
         super()._grow(amount, sign, instead_of=instead_of)
         self._old = True
-        if self._own is not None:
-            self._own.total_changed()
+        self._tell("total_changed")
+
+
+def _is_ordered(key: tuple[Any, ...]) -> bool:
+    """Whether nothing in a key is unequal to itself, as NaN is; O(entries)."""
+    for entry in key:  # noqa: SIM110 (a generator costs twice as much)
+        if entry != entry or (type(entry) is tuple and not _is_ordered(entry)):
+            return False
+    return True
 
 
 def _check_client(client: object) -> str:

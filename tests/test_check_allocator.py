@@ -1,6 +1,7 @@
 """check_allocator: ours keeps every invariant, and allocators with a planted fault lose the right one."""
 
 import itertools
+import re
 
 import pytest
 
@@ -15,6 +16,28 @@ def test_ours_keeps_all():
     found = check_allocator(examples=60)
     assert found, str(found)
     assert found.names == INVARIANTS
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"like": "mesos", "min_allocatable": [], "capable": True},
+        {"react": "interval"},
+        {"agent_order": "pack"},
+        {"agent_order": "spread", "backoff": 0.0},
+        {"agent_order": lambda view: len(view.frameworks)},
+        {"quota": "mesos", "shrink_order": "sorted"},
+        {"policy": "hdrf"},
+        {"policy": "asset"},
+    ],
+    ids=lambda options: (
+        "-".join(f"{key} {value}" for key, value in options.items() if not callable(value))
+        or "scorer"
+    ),
+)
+def test_ours_keeps_all_with(options):
+    found = check_allocator(examples=6, **options)
+    assert found, str(found)
 
 
 class GivesNothingBack(HierarchicalAllocator):
@@ -109,25 +132,26 @@ def draws(policy, *, seed, **options):
 
 
 @pytest.mark.parametrize(
-    ("factory", "lost"),
+    ("factory", "lost", "said"),
     [
-        (GivesNothingBack, "ledger"),
-        (OffersTwice, "no_double_offers"),
-        (OffersMoreThanThereIs, "no_double_offers"),
-        (OffersToAStranger, "verbs"),
-        (OffersWhatIsAway, "verbs"),
-        (KeepsOffersOfThoseWhoLeft, "verbs"),
-        (ForgetsWhatIsIdle, "verbs"),
-        (Raises, "verbs"),
-        (LosesAnAgent, "conservation"),
-        (starves, "no_starvation"),
-        (draws, "determinism"),
+        (GivesNothingBack, "ledger", "f. was given .*, and by the allocator it has"),
+        (OffersTwice, "no_double_offers", "of m. is offered, and nothing is free"),
+        (OffersMoreThanThereIs, "no_double_offers", "of m. is offered, and .* is free"),
+        (OffersToAStranger, "verbs", "is offered to nobody, which is not there"),
+        (OffersWhatIsAway, "verbs", "is offered to f., and the agent is deactivated"),
+        (KeepsOffersOfThoseWhoLeft, "verbs", "is offered to f., which is not there"),
+        (ForgetsWhatIsIdle, "verbs", "is offered to f., which is inactive"),
+        (Raises, "verbs", "suppress raised ValueError: no"),
+        (LosesAnAgent, "conservation", "of m. came back and is not offered to anybody again"),
+        (starves, "no_starvation", "f. is never offered anything"),
+        (draws, "determinism", "the same history brought other offers"),
     ],
 )
-def test_planted_fault_is_found(factory, lost):
+def test_planted_fault_is_found(factory, lost, said):
     found = check_allocator(factory, invariants=[lost])
     (result,) = found.results
     assert result.outcome == "fails", str(found)
+    assert re.search(said, result.reason), result.reason
     assert result.history
     assert found.subject == factory.__name__
 

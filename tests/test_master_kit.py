@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 import subprocess
 import sys
 
@@ -244,34 +245,35 @@ def draws(**options):
 
 
 @pytest.mark.parametrize(
-    ("factory", "lost"),
+    ("factory", "lost", "said"),
     [
-        (OffersWhatIsNotThere, "offers"),
-        (OffersTwice, "offers"),
-        (OffersToAStranger, "offers"),
-        (LosesARescind, "rescinds"),
-        (RescindsWhatItNeverMade, "rescinds"),
-        (ForgetsATask, "tasks"),
-        (LaunchesTwice, "once"),
-        (LaunchesOnPastOffers, "once"),
-        (IgnoresAcknowledgements, "statuses"),
-        (SaysItOnce, "statuses"),
-        (SaysAnotherEnd, "statuses"),
-        (LosesAKill, "tasks"),
-        (EndsTasksOfThoseAway, "failover"),
-        (DoesNotTellOfTasks, "failover"),
-        (ReconcilesNothing, "tasks"),
-        (KeepsWhatEnded, "statuses"),
-        (HoldsOnToAgents, "conservation"),
-        (Raises, "verbs"),
-        (Disagrees, "verbs"),
-        (draws, "determinism"),
+        (OffersWhatIsNotThere, "offers", "of m. is offered to f., and .* is free"),
+        (OffersTwice, "offers", "under the id .*, which was there before"),
+        (OffersToAStranger, "offers", "is offered to nobody, which does not take part"),
+        (LosesARescind, "rescinds", "offer .* of m., which is away, was not rescinded"),
+        (RescindsWhatItNeverMade, "rescinds", "offer 99-99 was never made"),
+        (ForgetsATask, "tasks", "was launched on open offers, and does not run"),
+        (LaunchesTwice, "once", "is run again"),
+        (LaunchesOnPastOffers, "once", "is run, and was not launched on open offers"),
+        (IgnoresAcknowledgements, "statuses", "this was acknowledged, and is said again"),
+        (SaysItOnce, "statuses", "by its agent, and None by what was said"),
+        (SaysAnotherEnd, "statuses", "is failed by its agent, and finished by what was said"),
+        (LosesAKill, "tasks", "was to be killed, and runs on"),
+        (EndsTasksOfThoseAway, "failover", "is to end, and nobody asked for it"),
+        (DoesNotTellOfTasks, "failover", "is back, and is not told of its tasks"),
+        (ReconcilesNothing, "tasks", "nothing is known of|by what was said, and"),
+        (KeepsWhatEnded, "statuses", "by its agent, and .* by what was said"),
+        (HoldsOnToAgents, "conservation", "m. came back, and nothing of it is offered"),
+        (Raises, "verbs", "Suppress raised ValueError: no"),
+        (Disagrees, "verbs", r"check\(\) says: no"),
+        (draws, "determinism", "the same history brought other messages"),
     ],
 )
-def test_planted_fault_is_found(factory, lost):
+def test_planted_fault_is_found(factory, lost, said):
     found = check_master(factory, invariants=[lost], examples=300)
     (result,) = found.results
     assert result.outcome == "fails", str(found)
+    assert re.search(said, result.reason), result.reason
     assert result.history
     assert found.subject == factory.__name__
 

@@ -33,6 +33,7 @@ from drf.hierarchical import HierarchicalAllocator
 from drf.journal import JournaledAllocator, replay
 from drf.ledger import Agent, Ledger
 from drf.maintenance import Maintenance
+from drf.observers import Observers
 from drf.offers import Block, OfferBook
 from drf.policies.fifo import FIFO
 from drf.policies.shares import MaxMin
@@ -177,7 +178,7 @@ KEPT = {
     Role: "guarantees limits name weight",
     Ranking: "_idle _random _made _total _now _shared roles _frameworks _since",
     Sorter: "policy space now _random _exclude _columns _base _agents _total _placed _copies _tree _path_weights "
-    "_since _old _apart",
+    "_since _old _apart _spoilt",
     Tree: "leaves",
     Node: "client path",
     Copies: "_by",
@@ -196,10 +197,20 @@ KEPT = {
 """What each class with a state gives to a snapshot. Who adds an attribute adds it here, or below with a reason."""
 
 DERIVED = {
+    Requests: {
+        "_offered": "within a run only",
+        "_together": "the asks",
+    },
+    Claims: {
+        "_before": "within a run only",
+    },
+    Observers: {"all": "given anew", "_warned": "told", "errors": "told"},
     Allocator: {
         "_busy": "within a call only",
         "_read": "spares reading an amount again",
         "_sums": "equal amounts",
+        "_guard": "the plug-in, where it is not ours",
+        "_observers": "told, not decided by: given anew",
     },
     HierarchicalAllocator: {
         "_interval": "options",
@@ -208,6 +219,7 @@ DERIVED = {
         "_agent_order": "options",
         "_tree_quota": "options",
         "_lenient": "options",
+        "_may_fail": "options",
         "_capable": "options",
         "_cycle": "made of the other parts",
         "_dealing": "made of the other parts",
@@ -240,7 +252,6 @@ DERIVED = {
         "_claims": "a part of its own",
         "patience": "options",
     },
-    Requests: {"_together": "the asks"},
     Passes: dict.fromkeys(("_runs", "_log", "_last"), "told, not decided by"),
     OfferBook: {"_blocks": "compared as open offers", "_groups": "the open offers"},
     Block: dict.fromkeys(Block.__slots__, "compared as open offers"),
@@ -312,6 +323,9 @@ DERIVED = {
         "_columns": "the sorters",
     },
     Ranking: {
+        "failure": "told with the next run of this one",
+        "_given": "within a run only",
+        "_on_trial": "within a run only",
         "dealing": "a part of its own",
         "_policy": "options",
         "space": "options",
@@ -325,6 +339,7 @@ DERIVED = {
         "_table": "the columns",
         "_leader": "the role orders, whose totals it takes",
         "_own": "the clients, and the policy's own part",
+        "_late": "the allocator's, who hears of failures",
         **{name: "rows of the kernel" for name in vars(_Order()) if name != "_apart"},
     },
     Tree: {

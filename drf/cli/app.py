@@ -21,6 +21,7 @@ COMMANDS = {
     "conform": "Run scenario files against an allocator and print what came out otherwise.",
     "bench": "Measure what drf costs on this machine, beside its goals and an earlier run.",
     "replay": "Carry a journal out again, with its own policy or another one, and compare.",
+    "plugins": "List the plug-ins that are installed, without importing any.",
     "info": "Show the version, the kernel and why it was chosen, plug-ins and optional packages.",
 }
 

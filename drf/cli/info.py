@@ -11,15 +11,16 @@ import click
 
 from drf._backend import backend
 from drf._version import __version__
-from drf.plugins import names
+from drf.plugins import GROUPS, names
 
 EXTRAS = {
     "cli": ("click", "rich"),
     "plot": ("matplotlib",),
     "testing": ("hypothesis",),
     "lp": ("highspy",),
+    "dask": ("distributed",),
 }
-GROUPS = {"policies": "drf.policies", "allocators": "drf.allocators"}
+KINDS = {group.rpartition(".")[2]: group for group in GROUPS}
 
 
 @click.command()
@@ -31,7 +32,7 @@ def info(*, as_json: bool) -> None:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "backend": {"name": backend().name, "reason": backend().reason},
-        "plugins": {kind: sorted(names(group)) for kind, group in GROUPS.items()},
+        "plugins": {kind: sorted(names(group)) for kind, group in KINDS.items()},
         "extras": {
             extra: {package: _version(package) for package in packages}
             for extra, packages in EXTRAS.items()
@@ -43,7 +44,7 @@ def info(*, as_json: bool) -> None:
     click.echo(f"drf         {__version__} (distribution drf-allocator)")
     click.echo(f"Python      {platform.python_version()} ({platform.python_implementation()})")
     click.echo(f"backend     {backend().name}: {backend().reason}")
-    for kind, group in GROUPS.items():
+    for kind, group in KINDS.items():
         click.echo(f"{kind:<11} {', '.join(sorted(names(group))) or 'none'}")
     for extra, packages in EXTRAS.items():
         versions = [(package, _version(package)) for package in packages]

@@ -2,8 +2,8 @@
 
 `check_policy` looks for instances in which a rule loses a property, `check_allocator` for a history that breaks an
 allocator, `check_master` for one that breaks a master; they need the extra ``testing``, and so does the module
-``strategies`` (docs/howto-check.md). `rule_of`,
-`pool_of` and `filled` make of policies what the judge `drf.fairness` takes.
+``strategies`` (docs/howto-check.md). `check_elector` tries leader elections. `rule_of`, `pool_of` and `filled` make of
+policies what the judge `drf.fairness` takes.
 
 `conform` runs scenarios against an allocator and a policy and says where they decide otherwise. What a scenario looks
 like is described in ``FORMAT.md`` beside this file; scenarios of our own are in ``scenarios``.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drf.testing.adapters import filled, pool_of, problem_of, rule_of
 from drf.testing.conform import Failure, Report, conform, packaged
+from drf.testing.electing import check_elector
 from drf.testing.format import Scenario
 from drf.testing.loading import load_scenarios, read_scenarios
 from drf.testing.results import Findings, Result, Setting
@@ -38,6 +39,7 @@ __all__ = [
     "Scenario",
     "Setting",
     "check_allocator",
+    "check_elector",
     "check_master",
     "check_policy",
     "conform",

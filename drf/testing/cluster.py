@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from drf.masters.core import records as r
-from drf.masters.core.records import FINISHED, TERMINAL, Event, Launch, Message
+from drf.masters.core.records import FINISHED, TERMINAL, Event, Launch
+from drf.plugins import MasterPlugin
 from drf.resources import Resources
 from drf.testing.history import Broken
 from drf.testing.judge import Judge
@@ -58,18 +59,7 @@ VERBS = (
 )
 
 
-class MasterLike(Protocol):
-    """A master to be judged: events in, messages out, both as in `drf.masters.core.records`.
-
-    With ``check()`` it is asked after each step whether it finds itself in order, with ``snapshot()`` and a ``restore``
-    of its class masters follow one another from snapshots too.
-    """
-
-    def handle(self, event: Event) -> Sequence[Message]:
-        """Take an event in, and give what is to be delivered."""
-
-
-Make = Callable[..., MasterLike]
+Make = Callable[..., MasterPlugin]
 """Makes a master; called with ``agent_timeout``, ``resend`` and ``epoch``."""
 
 
@@ -116,7 +106,7 @@ class Cluster:
         except Exception as error:
             raise self.broken("verbs", f"check() says: {error}") from error
 
-    def _new(self) -> MasterLike:
+    def _new(self) -> MasterPlugin:
         return self._make(agent_timeout=AGENT_TIMEOUT, resend=RESEND, epoch=self._epoch)
 
     def _tell(self, event: Event) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drf.errors import DRFError
-from drf.plugins import AllocatorPlugin
+from drf.plugins import AllocatorPlugin, Grant
 from drf.resources import Resources
 
 ROLES = ("a", "a/x", "b")
@@ -242,12 +242,12 @@ class History:
         for grant in grants:
             self.log.append(f"{grant.framework} {grant.role} {grant.agent} {grant.resources}")
             self._text.append(f"  offered: {self.log[-1]}")
-            if self._roles.get(grant.framework) != grant.role or self._idle[grant.framework]:
-                raise self.broken(
-                    "verbs", f"{grant.framework} is not to be offered anything in {grant.role}"
+            wrong = self._misplaced(grant)
+            if wrong is not None:
+                text = (
+                    f"{grant.resources} of {grant.agent} is offered to {grant.framework}, {wrong}"
                 )
-            if grant.agent not in self._agents or grant.agent in self._idle_agents:
-                raise self.broken("verbs", f"{grant.agent} is not to be offered")
+                raise self.broken("verbs", text)
             free = self._free(grant.agent)
             if not grant.resources <= free:
                 text = f"{grant.resources} of {grant.agent} is offered, and {free or 'nothing'} is free"
@@ -259,6 +259,20 @@ class History:
             raise self.broken("verbs", f"check() says: {error}") from error
         for framework in self._roles:
             self._compare(framework)
+
+    def _misplaced(self, grant: Grant) -> str | None:
+        """Why it is not to be offered, or not to that one; None where it may be."""
+        if grant.framework not in self._roles:
+            return "which is not there"
+        if self._roles[grant.framework] != grant.role:
+            return f"in role {grant.role}, which it does not have"
+        if self._idle[grant.framework]:
+            return f"which is {' and '.join(sorted(self._idle[grant.framework]))}"
+        if grant.agent not in self._agents:
+            return "and the agent is not there"
+        if grant.agent in self._idle_agents:
+            return "and the agent is deactivated"
+        return None
 
     def _free(self, agent: str) -> Resources:
         free = self._agents[agent]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from drf.errors import UnknownName
-from drf.plugins import load
-from drf.testing.cluster import AGENTS, SCHEDULERS, VERBS, Cluster, Make
+from drf.errors import InvalidOption, UnknownName
+from drf.plugins import MASTERS, load
+from drf.testing.cluster import AGENT_TIMEOUT, AGENTS, RESEND, SCHEDULERS, VERBS, Cluster, Make
 from drf.testing.history import Broken
 from drf.testing.results import FAILS, HOLDS, Findings, Result, Setting
 from drf.testing.searching import Found, check_counts, search
@@ -19,8 +19,6 @@ from hypothesis import strategies as st  # isort: skip  (searching has seen that
 
 Progress: TypeAlias = "Callable[[int, int, str], None]"
 Step: TypeAlias = "tuple[str, int, int]"
-
-MASTERS = "drf.masters"
 
 MASTER_INVARIANTS = (
     "verbs",
@@ -68,13 +66,14 @@ def check_master(
 
     ``master`` is a name of the group ``drf.masters`` or a factory, called with ``agent_timeout``, ``resend`` and
     ``epoch``; it gives an object with ``handle`` as `drf.masters.core.Master` has it (see
-    `drf.testing.cluster.MasterLike` for what it may have besides). Agents and schedulers are simulated; connections
+    `drf.plugins.MasterPlugin` for what it may have besides). Agents and schedulers are simulated; connections
     break, they crash, and masters follow one another. A history has up to ``steps`` steps. What fails is made small,
     and its ``history`` lists events and messages. ``invariants`` are of `MASTER_INVARIANTS`. Costs ``examples``
     histories for each invariant. Raises UnknownName and InvalidOption.
     """
     check_counts(examples=examples, steps=steps)
     make: Make = load(MASTERS, master) if isinstance(master, str) else master
+    _try(make, str(master))
     setting = Setting("random faults", "messages")
     histories = _histories(steps)
     results = []
@@ -94,6 +93,19 @@ def check_master(
     if progress is not None:
         progress(len(invariants), len(invariants), "")
     return Findings(getattr(master, "__name__", str(master)), tuple(results))
+
+
+def _try(make: Make, name: str) -> None:
+    """A factory that makes no master is a slip of who calls, and no finding."""
+    try:
+        found = make(agent_timeout=AGENT_TIMEOUT, resend=RESEND, epoch=0)
+    except TypeError as error:
+        raise InvalidOption(
+            f"master {name} cannot be made with agent_timeout, resend and epoch: {error}; "
+            f"give a factory that takes these, around the master's core"
+        ) from error
+    if not callable(getattr(found, "handle", None)):
+        raise InvalidOption(f"master {name} is {found!r}, which has no handle(event)")
 
 
 def _histories(steps: int) -> st.SearchStrategy[list[Step]]:

@@ -207,7 +207,7 @@ class Broker:
         self.offers[info.id] = info
         self._numbers[offer.id] = info.id
         self._ids[info.id] = offer.id
-        self._free[offer.agent] = self.free(offer.agent).minus(_counted(offer.resources))
+        self._free[offer.agent] = self.free(offer.agent).minus(offer.resources.exclusive)
         return info
 
     def _nonsense(self, offer: Offer) -> str | None:
@@ -221,27 +221,27 @@ class Broker:
             return f"{to} in role {offer.role}, which it does not have"
         if agent is None or agent.state != CONNECTED:
             return f"{to}, and the agent is not there"
-        if not _counted(offer.resources) <= self.free(offer.agent):
+        if not offer.resources.exclusive <= self.free(offer.agent):
             return f"{to}, and {self.free(offer.agent) or 'nothing'} is free"
         return None
 
     def free(self, agent: str) -> Resources:
         """What of it is neither offered nor used, by the books; O(1), O(tasks and offers there) after a change."""
         if agent not in self._free:
-            free = _counted(self._books.agents[agent].resources)
+            free = self._books.agents[agent].resources.exclusive
             for task in self._books.on.get(agent, {}).values():
-                free = free.minus(_counted(task.info.resources))
+                free = free.minus(task.info.resources.exclusive)
             for info in self.offers.values():
                 if info.agent == agent:
-                    free = free.minus(_counted(info.resources))
+                    free = free.minus(info.resources.exclusive)
             self._free[agent] = free
         return self._free[agent]
 
     def gave(self, agent: str, amount: Resources) -> None:
         """So much is free again; O(names)."""
-        total = _counted(self._books.agents[agent].resources)
+        total = self._books.agents[agent].resources.exclusive
         if agent in self._free:
-            freed = self._free[agent] + _counted(amount)
+            freed = self._free[agent] + amount.exclusive
             if freed <= total:
                 self._free[agent] = freed
             else:  # it has less than what ran there
@@ -259,7 +259,7 @@ class Broker:
         """The offer was answered, and so much of it is used; O(names)."""
         info = self._drop(self.number(offer))
         if used is not None and info.agent in self._free:
-            self._free[info.agent] = self._free[info.agent].minus(_counted(used))
+            self._free[info.agent] = self._free[info.agent].minus(used.exclusive)
         return info
 
     def settle(self) -> None:
@@ -310,10 +310,10 @@ class Broker:
         for info in self.offers.values():
             agent = info.agent
             if agent not in left:
-                left[agent] = _counted(self._books.agents[agent].resources)
+                left[agent] = self._books.agents[agent].resources.exclusive
                 for task in self._books.on.get(agent, {}).values():
-                    left[agent] = left[agent].minus(_counted(task.info.resources))
-            amount = _counted(info.resources)
+                    left[agent] = left[agent].minus(task.info.resources.exclusive)
+            amount = info.resources.exclusive
             if not amount <= left[agent]:
                 raise InvariantBroken(
                     f"offer {info.id} is of {amount}, and {left[agent] or 'nothing'} of {agent} is left"
@@ -349,13 +349,6 @@ class Broker:
         opened = {offer.id for offer in allocator.open_offers()}
         if not opened <= set(self._numbers):
             raise InvariantBroken(f"offers {opened - set(self._numbers)} were told to nobody")
-
-
-def _counted(amount: Resources) -> Resources:
-    """What of it cannot be given twice; O(objects)."""
-    if amount.is_plain:
-        return amount
-    return amount.split(lambda name, tag, scalar: not tag.shared)
 
 
 def _spec(info: TaskInfo) -> TaskSpec:

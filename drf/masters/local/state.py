@@ -12,12 +12,8 @@ from typing import Any, NamedTuple
 
 from drf.errors import DRFError, InputError
 from drf.masters.core.records import TaskInfo
+from drf.masters.electors import FileLock
 from drf.resources import Resources
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: `LocalMaster` says so
-    fcntl = None  # type: ignore[assignment]
 
 
 class Ending(NamedTuple):
@@ -52,12 +48,14 @@ class RunFolder:
         folder, where it holds another run than that, or tasks that are of no run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        elector = FileLock(self.folder / "lock")
+        standing = elector.campaign()
+        if not standing.leads:
+            raise InputError(
+                f"another master has this folder: {standing.leader} (host and process)",
+                file=self.folder,
+            )
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError("another master has this folder", file=self.folder) from error
             found = self._read(digest, resume)
             if not found:
                 self._begin(digest)
@@ -67,7 +65,7 @@ class RunFolder:
             if self._file >= 0:
                 os.close(self._file)
             self._file = -1
-            os.close(lock)
+            elector.resign()
 
     def _read(self, digest: str, resume: bool | None) -> bool:
         try:
