@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from drf._purepath import Account as Account
     from drf._purepath import Client as Client
     from drf._purepath import Dealer as Dealer
+    from drf._purepath import Fading as Fading
     from drf._purepath import Offer as Offer
     from drf._purepath import Order as Order
     from drf._purepath import Places as Places
@@ -82,6 +83,7 @@ else:
     Client, Dealer, Places = kernel.Client, kernel.Dealer, kernel.Places
     Account, Quotas = kernel.Account, kernel.Quotas
     Site, shuffle = kernel.Site, kernel.shuffle
+    Fading = kernel.Fading
     Offer, records = kernel.Offer, kernel.records
 
 exact_fill = _purepath.fill

@@ -8,6 +8,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.math cimport fabs
 from libc.string cimport memcmp, memmove, memset
 
 cdef extern from *:
@@ -31,6 +32,15 @@ cdef enum:
 
 cdef long long LIMIT = 1LL << 53
 
+cdef double EPOCH = 2.0 ** -256
+cdef int EPOCHS = 6
+cdef double LEAST = 2.0 ** -700
+cdef double MOST = 2.0 ** 500
+cdef double STEEPEST = 2.0 ** 756
+cdef double SPLIT = 2.0 ** 27 + 1.0
+cdef double NEAR = 2.0 ** -50
+cdef double EARLY = 1.0 + NEAR
+
 cdef extern from *:
     """
     #if defined(__GNUC__) || defined(__clang__)
@@ -47,6 +57,7 @@ cdef extern from *:
 cdef extern from "Python.h":
     ctypedef struct PyListObject:
         PyObject **ob_item
+    int PyUnicode_Compare(object, object) except? -1
 
 
 cdef void *_grown(void *old, size_t size) except NULL:
@@ -566,6 +577,15 @@ cdef class Order:
             self.set_last(0)
         return self.place(row)
 
+    def _get_state(self, name):
+        cdef int row
+        known = self._rows.get(name)
+        if known is None:
+            return None
+        row = known
+        held = tuple([self.held[row * self.width + j] for j in range(self.columns)])
+        return held, self.counts[row], bool(self.active[row])
+
     def _set_state(self, name, tuple held, long long grants):
         cdef int row = self._rows[name]
         cdef Py_ssize_t j
@@ -955,6 +975,503 @@ cdef class Order:
         if entries != sorted(due):
             return "entries are not those of the active clients"
         return None
+
+
+cdef inline double product_error(double a, double b, double product) noexcept nogil:
+    """What rounding took from a product, exactly (Dekker, 1971)."""
+    cdef double wide = SPLIT * a
+    cdef double a_high = wide - (wide - a)
+    cdef double a_low = a - a_high
+    cdef double b_high, b_low
+    wide = SPLIT * b
+    b_high = wide - (wide - b)
+    b_low = b - b_high
+    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+cdef class Fading:
+    """Clients in order of a key that fades, then of what stays of it, number of grants, and name.
+
+    A client has memories, one a column, and each of them goes from what it was towards its aim: it is stays + fades x
+    left, where left is the part of the past that still counts: 1 at the start of an epoch, less and less later, never
+    0. The key is (base + largest memory) / weight, so it is the largest of some lines over left. Lines are compared
+    as real numbers, not as rounded ones, so two of them change places once.
+
+    The order is a tournament whose matches know down to which left they stay as they are played; a question plays
+    those again that are due. A change costs O(columns + log clients), a question O(log clients) for each match due.
+    """
+
+    cdef Py_ssize_t columns
+    cdef double left
+    cdef dict _rows
+    cdef list _free
+    cdef list _names
+    cdef Py_ssize_t size, room           # rows in use or free again; rows there is memory for
+    cdef double *stays                   # room x columns
+    cdef double *fades
+    cdef double *were                    # the memories when the client moved last, at which left
+    cdef double *moved_at
+    cdef double *bases
+    cdef double *weights
+    cdef long long *counts
+    cdef char *active
+    cdef double *stay                    # the line that is largest now
+    cdef double *fade
+    cdef int *moving                     # rows with memories that fade
+    cdef char *is_moving
+    cdef Py_ssize_t moving_count
+    cdef Py_ssize_t leaves
+    cdef int *winner                     # by node: 1 is the final, 2 i and 2 i + 1 lead to i
+    cdef double *until
+    cdef bint stale
+
+    def __cinit__(self, Py_ssize_t columns):
+        self.columns = columns
+        self.left = 1.0
+        self._rows = {}
+        self._free = []
+        self._names = []
+        self.leaves = 1
+        self.winner = <int *>_grown(NULL, 2 * sizeof(int))
+        self.until = <double *>_grown(NULL, 2 * sizeof(double))
+        self.winner[0] = self.winner[1] = -1
+        self.until[0] = self.until[1] = 0.0
+
+    def __dealloc__(self):
+        PyMem_Free(self.stays)
+        PyMem_Free(self.fades)
+        PyMem_Free(self.were)
+        PyMem_Free(self.moved_at)
+        PyMem_Free(self.bases)
+        PyMem_Free(self.weights)
+        PyMem_Free(self.counts)
+        PyMem_Free(self.active)
+        PyMem_Free(self.stay)
+        PyMem_Free(self.fade)
+        PyMem_Free(self.moving)
+        PyMem_Free(self.is_moving)
+        PyMem_Free(self.winner)
+        PyMem_Free(self.until)
+
+    # -- the verbs
+
+    def pass_time(self, double left, int epochs):
+        """So much of the past counts now, so many epochs on, of which each leaves EPOCH of what there was.
+
+        O(1); with a new epoch O(log clients) for each client whose memories fade, a few times after a change.
+        """
+        self.left = left
+        if epochs > 0:
+            self.begin(epochs if epochs < EPOCHS else EPOCHS)
+
+    def move(self, name, double base, tuple aims, double weight, long long grants, bint active):
+        """From now on the client's memories, if it is new of nothing, go to those aims; O(columns + log clients)."""
+        cdef int row = self.row_for(name)
+        cdef double *stays = self.stays + row * self.columns
+        cdef double *fades = self.fades + row * self.columns
+        cdef double *were = self.were + row * self.columns
+        cdef bint fading = False
+        cdef double aim
+        cdef Py_ssize_t j
+        for j in range(self.columns):
+            aim = aims[j]
+            if aim > MOST:
+                aim = MOST
+            if self.moved_at[row] != self.left:
+                were[j] = stays[j] + fades[j] * self.left
+            stays[j] = aim
+            fades[j] = (were[j] - aim) / self.left
+            if fades[j] != 0.0:
+                fading = True
+        self.moved_at[row] = self.left
+        self.bases[row] = base
+        self.weights[row] = weight
+        self.counts[row] = grants
+        self.active[row] = active
+        self.enter(row, fading)
+
+    def put(self, name, tuple memories, double moved_at):
+        """Replace the memories of a client that is there by what `memories` said; O(columns + log clients)."""
+        cdef int row = self._rows[name]
+        cdef Py_ssize_t at = row * self.columns
+        for stays, fades, was in memories:
+            self.stays[at] = stays
+            self.fades[at] = fades
+            self.were[at] = was
+            at += 1
+        self.moved_at[row] = moved_at
+        self.enter(row, True)
+
+    def memories(self, name):
+        """Of each memory what stays, what fades, what it was at the last move; at which left that was; O(columns)."""
+        cdef int row = self._rows[name]
+        cdef Py_ssize_t at = row * self.columns
+        cdef Py_ssize_t j
+        memories = [(self.stays[at + j], self.fades[at + j], self.were[at + j]) for j in range(self.columns)]
+        return tuple(memories), self.moved_at[row]
+
+    def drop(self, name):
+        """Forget the client, if it is there; O(log clients)."""
+        cdef Py_ssize_t j
+        cdef int row
+        known = self._rows.pop(name, None)
+        if known is None:
+            return
+        row = known
+        self._names[row] = ""
+        self.active[row] = False
+        for j in range(self.columns):
+            self.stays[row * self.columns + j] = self.fades[row * self.columns + j] = 0.0
+        self.moved_at[row] = 0.0
+        self._free.append(row)
+        self.enter(row, False)
+
+    def defer(self):
+        """All clients will move: the tournament is played anew at the next question, O(clients), once."""
+        self.stale = True
+
+    # -- questions
+
+    def next(self):
+        """The client with the lowest key; None if none is active."""
+        cdef int row = self.lead()
+        return None if row < 0 else self._names[row]
+
+    def first(self, k):
+        """The first k of them, fewer if there are fewer; O(k log clients)."""
+        cdef list out = []
+        cdef int row
+        while len(out) < k:
+            row = self.lead()
+            if row < 0:
+                break
+            out.append(row)
+            self.active[row] = False
+            self.climb(row)
+        for row in out:
+            self.active[row] = True
+            self.climb(row)
+        return [self._names[row] for row in out]
+
+    def sort(self):
+        """All of them; O(clients log clients)."""
+        cdef Py_ssize_t n = 0
+        cdef Py_ssize_t i
+        cdef int row
+        cdef int *rows
+        self.lead()
+        rows = <int *>_grown(NULL, (2 * self.size + 1) * sizeof(int))
+        try:
+            for row in range(self.size):
+                if self.active[row]:
+                    rows[n] = row
+                    n += 1
+            self.sort_rows(rows, rows + n, n)
+            return [self._names[rows[i]] for i in range(n)]
+        finally:
+            PyMem_Free(rows)
+
+    def clients(self):
+        """All clients, active or not, in the order they came; O(clients)."""
+        return list(self._rows)
+
+    def _check(self):
+        """What is wrong with the tournament, or None."""
+        cdef Py_ssize_t i
+        self.lead()
+        moving = {self.moving[i] for i in range(self.moving_count)}
+        for row in range(self.size):
+            if bool(self.is_moving[row]) != (row in moving):
+                return "the list of memories that fade has gaps"
+            for i in range(self.columns):
+                if self.fades[row * self.columns + i] != 0.0 and not self.is_moving[row]:
+                    return "a memory fades unseen"
+        winner = [self.winner[i] for i in range(2 * self.leaves)]
+        lines = [(self.stay[i], self.fade[i]) for i in range(self.size)]
+        self.build()
+        if lines != [(self.stay[i], self.fade[i]) for i in range(self.size)]:
+            return "a line is not the largest of its client"
+        if winner != [self.winner[i] for i in range(2 * self.leaves)]:
+            return "a match was not played again when it was due"
+        return None
+
+    # -- the tournament
+
+    cdef int row_for(self, name) except -1:
+        cdef Py_ssize_t j, room
+        cdef int row
+        known = self._rows.get(name)
+        if known is not None:
+            return known
+        if self._free:
+            row = self._free.pop()
+        else:
+            row = self.size
+            if self.size == self.room:
+                room = 2 * self.room if self.room else 16
+                self.stays = <double *>_grown(self.stays, (room * self.columns + 1) * sizeof(double))
+                self.fades = <double *>_grown(self.fades, (room * self.columns + 1) * sizeof(double))
+                self.were = <double *>_grown(self.were, (room * self.columns + 1) * sizeof(double))
+                self.moved_at = <double *>_grown(self.moved_at, room * sizeof(double))
+                self.bases = <double *>_grown(self.bases, room * sizeof(double))
+                self.weights = <double *>_grown(self.weights, room * sizeof(double))
+                self.counts = <long long *>_grown(self.counts, room * sizeof(long long))
+                self.active = <char *>_grown(self.active, room)
+                self.stay = <double *>_grown(self.stay, room * sizeof(double))
+                self.fade = <double *>_grown(self.fade, room * sizeof(double))
+                self.moving = <int *>_grown(self.moving, room * sizeof(int))
+                self.is_moving = <char *>_grown(self.is_moving, room)
+                self.room = room
+            self._names.append("")
+            for j in range(self.columns):
+                self.stays[row * self.columns + j] = self.fades[row * self.columns + j] = 0.0
+                self.were[row * self.columns + j] = 0.0
+            self.moved_at[row] = 0.0
+            self.active[row] = False
+            self.stay[row] = self.fade[row] = 0.0
+            self.is_moving[row] = False
+            self.size += 1
+            if row == self.leaves:
+                self.winner = <int *>_grown(self.winner, 4 * self.leaves * sizeof(int))
+                self.until = <double *>_grown(self.until, 4 * self.leaves * sizeof(double))
+                self.leaves *= 2
+                for j in range(2 * self.leaves):
+                    self.winner[j] = -1
+                    self.until[j] = 0.0
+                self.stale = True
+        self._rows[name] = row
+        self._names[row] = name
+        return row
+
+    cdef int enter(self, int row, bint fading) except -1:
+        """The client's memories are others now."""
+        if fading and not self.is_moving[row]:
+            self.is_moving[row] = True
+            self.moving[self.moving_count] = row
+            self.moving_count += 1
+        if not self.stale:
+            self.climb(row)
+        return 0
+
+    cdef int begin(self, int epochs) except -1:
+        """New epochs: what is left of the past counts from 1 again, so what fades is less by as much."""
+        cdef Py_ssize_t count = self.moving_count
+        cdef Py_ssize_t i, j
+        cdef double *fades
+        cdef bint fading
+        cdef int row
+        self.moving_count = 0
+        for i in range(count):
+            row = self.moving[i]
+            fades = self.fades + row * self.columns
+            fading = False
+            for _ in range(epochs):
+                for j in range(self.columns):
+                    fades[j] = fades[j] * EPOCH if fades[j] > LEAST or fades[j] < -LEAST else 0.0
+            for j in range(self.columns):
+                if fades[j] != 0.0:
+                    fading = True
+            self.is_moving[row] = False
+            self.moved_at[row] = 0.0
+            self.enter(row, fading)
+        return 0
+
+    cdef int compare(self, double stay, double fade, double other_stay, double other_fade) noexcept nogil:
+        """-1 where one line is lower now, or as high and staying lower, 1 where the other is, 0 for the same."""
+        cdef double x = stay - other_stay
+        cdef double y = other_fade - fade
+        cdef double z
+        cdef int sign
+        if x == 0.0 and y == 0.0:
+            return 0
+        z = y * self.left
+        if fabs(x - z) > NEAR * (fabs(x) + fabs(z)):
+            return -1 if x < z else 1
+        sign = self.sign(stay, fade, other_stay, other_fade)
+        if sign == 0:
+            return -1 if x < 0.0 else 1
+        return sign
+
+    cdef int sign(self, double stay, double fade, double other_stay, double other_fade) noexcept nogil:
+        """-1 where one line is lower now, 1 where the other is, 0 for neither: six doubles, added up exactly."""
+        cdef double a = fade * self.left
+        cdef double b = other_fade * self.left
+        cdef double terms[6]
+        cdef double parts[6]                 # of what was added up so far, without overlap, the largest last
+        cdef int count = 0
+        cdef int kept, i, j
+        cdef double x, y, high, low
+        terms[0] = stay
+        terms[1] = -other_stay
+        terms[2] = a
+        terms[3] = -b
+        terms[4] = product_error(fade, self.left, a)
+        terms[5] = -product_error(other_fade, self.left, b)
+        for i in range(6):
+            x = terms[i]
+            kept = 0
+            for j in range(count):
+                y = parts[j]
+                if fabs(x) < fabs(y):
+                    x, y = y, x
+                high = x + y
+                low = y - (high - x)
+                if low != 0.0:
+                    parts[kept] = low
+                    kept += 1
+                x = high
+            parts[kept] = x
+            count = kept + 1
+        for j in range(count - 1, -1, -1):
+            if parts[j] != 0.0:
+                return -1 if parts[j] < 0.0 else 1
+        return 0
+
+    cdef bint precedes(self, int a, int b) except -1:
+        """Whether row a stands before row b."""
+        cdef int order = self.compare(self.stay[a], self.fade[a], self.stay[b], self.fade[b])
+        if order != 0:
+            return order < 0
+        if self.counts[a] != self.counts[b]:
+            return self.counts[a] < self.counts[b]
+        return PyUnicode_Compare(self._names[a], self._names[b]) < 0
+
+    cdef void line_of(self, int row, Py_ssize_t column, double *stay, double *fade) noexcept nogil:
+        """That memory's line, within bounds that keep sums and products of lines finite and exact to a last bit."""
+        stay[0] = (self.bases[row] + self.stays[row * self.columns + column]) / self.weights[row]
+        fade[0] = self.fades[row * self.columns + column] / self.weights[row]
+        if stay[0] > MOST:
+            stay[0] = MOST
+        if fade[0] > STEEPEST:
+            fade[0] = STEEPEST
+        elif fade[0] < -STEEPEST:
+            fade[0] = -STEEPEST
+        elif -LEAST < fade[0] < LEAST:
+            fade[0] = 0.0
+
+    cdef double measure(self, int row) except -1.0:
+        """Find the client's line, the largest one now; until which left it is."""
+        cdef double until = 0.0
+        cdef double stay, fade, other_stay, other_fade, at
+        cdef Py_ssize_t j
+        if self.columns == 0:
+            stay = self.bases[row] / self.weights[row]
+            fade = 0.0
+        else:
+            self.line_of(row, 0, &stay, &fade)
+        for j in range(1, self.columns):
+            self.line_of(row, j, &other_stay, &other_fade)
+            if self.compare(stay, fade, other_stay, other_fade) < 0:
+                stay, fade = other_stay, other_fade
+        for j in range(self.columns):
+            self.line_of(row, j, &other_stay, &other_fade)
+            if other_stay > stay and fade > other_fade:
+                at = (other_stay - stay) / (fade - other_fade) * EARLY
+                if at > until:
+                    until = at
+        self.stay[row] = stay
+        self.fade[row] = fade
+        return until
+
+    cdef int sit(self, int row) except -1:
+        """The client takes its place at the foot of the tournament, or leaves it."""
+        cdef Py_ssize_t leaf = self.leaves + row
+        if self.active[row]:
+            self.winner[leaf] = row
+            self.until[leaf] = self.measure(row)
+        else:
+            self.winner[leaf] = -1
+            self.until[leaf] = 0.0
+        return 0
+
+    cdef int match(self, Py_ssize_t node) except -1:
+        """Who of two winners is first, and down to which left."""
+        cdef int a = self.winner[2 * node]
+        cdef int b = self.winner[2 * node + 1]
+        cdef double until = self.until[2 * node]
+        cdef double at
+        if self.until[2 * node + 1] > until:
+            until = self.until[2 * node + 1]
+        if a < 0:
+            a = b
+        elif b >= 0:
+            if self.precedes(b, a):
+                a, b = b, a
+            if self.stay[a] > self.stay[b] and self.fade[b] > self.fade[a]:
+                at = (self.stay[a] - self.stay[b]) / (self.fade[b] - self.fade[a]) * EARLY
+                if at > until:
+                    until = at
+        self.winner[node] = a
+        self.until[node] = until
+        return 0
+
+    cdef int climb(self, int row) except -1:
+        """The client sits down again and plays its way up."""
+        cdef Py_ssize_t node
+        self.sit(row)
+        node = (self.leaves + row) // 2
+        while node > 0:
+            self.match(node)
+            node //= 2
+        return 0
+
+    cdef int replay(self, Py_ssize_t node) except -1:
+        """All matches below that are due, and this one."""
+        if self.until[node] < self.left:
+            return 0
+        if node >= self.leaves:
+            return self.sit(node - self.leaves)
+        self.replay(2 * node)
+        self.replay(2 * node + 1)
+        return self.match(node)
+
+    cdef int build(self) except -1:
+        """All matches."""
+        cdef Py_ssize_t node
+        cdef int row
+        self.stale = False
+        for row in range(self.size):
+            self.sit(row)
+        for node in range(self.leaves - 1, 0, -1):
+            self.match(node)
+        return 0
+
+    cdef int lead(self) except -2:
+        """The row that is first, -1 for none; O(log clients) for each match that is due."""
+        if self.stale:
+            self.build()
+        elif self.until[1] >= self.left:
+            self.replay(1)
+        return self.winner[1]
+
+    cdef int sort_rows(self, int *rows, int *spare, Py_ssize_t n) except -1:
+        """Bottom up; two runs that are in order already are left alone."""
+        cdef Py_ssize_t width = 1
+        cdef Py_ssize_t low, middle, high, i, j, k
+        while width < n:
+            low = 0
+            while low + width < n:
+                middle = low + width
+                high = middle + width
+                if high > n:
+                    high = n
+                if self.precedes(rows[middle], rows[middle - 1]):
+                    for k in range(low, middle):
+                        spare[k] = rows[k]
+                    i = low
+                    j = middle
+                    k = low
+                    while i < middle:
+                        if j < high and self.precedes(rows[j], spare[i]):
+                            rows[k] = rows[j]
+                            j += 1
+                        else:
+                            rows[k] = spare[i]
+                            i += 1
+                        k += 1
+                low = high
+            width *= 2
+        return 0
 
 
 cdef struct Refused:

@@ -8,7 +8,9 @@ call the hooks (`_unknown`, `_overdrawn`, ...) that the shared wrapper, `drf.sor
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from functools import cmp_to_key
 from heapq import heapify, heappop, heappush
+from math import fsum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +26,26 @@ LIMIT = 1 << 53
 
 CUTS = 64
 """The most pieces of one amount that are remembered."""
+
+EPOCH = 2.0**-256
+"""What is left of the past at the end of an epoch: lines are scaled by it exactly when one ends."""
+
+EPOCHS = 6
+"""After so many epochs nothing is left of what fades."""
+
+LEAST = 2.0**-700
+"""What fades by less than that counts as nothing; of more, products and differences are exact to a last bit."""
+
+MOST = 2.0**500
+STEEPEST = 2.0**756
+"""The highest and the steepest line; beyond, there are none that differ."""
+
+SPLIT = 2.0**27 + 1.0
+"""By it a double is cut into two of half its digits."""
+
+NEAR = 2.0**-50
+EARLY = 1.0 + NEAR
+"""How near to each other, relatively, doubles do not decide; how much earlier than computed a match is due."""
 
 _MASK = (1 << 64) - 1
 
@@ -361,6 +383,12 @@ class Order:
         self._counts[row] += grants
         self._place(row)
 
+    def _get_state(self, name: str) -> tuple[tuple[int, ...], int, bool] | None:
+        row = self._rows.get(name)
+        if row is None:
+            return None
+        return tuple(self._held[row]), self._counts[row], self._active[row]
+
     def _set_state(self, name: str, held: tuple[int, ...], grants: int) -> None:
         row = self._rows[name]
         self._unplace(row)
@@ -464,6 +492,379 @@ class Order:
         if any(not 0 < len(block) <= LOAD for block in self._blocks):
             return "a block is empty or too long"
         return None
+
+
+def _product_error(a: float, b: float, product: float) -> float:
+    """What rounding took from a product, exactly (Dekker, 1971)."""
+    wide = SPLIT * a
+    a_high = wide - (wide - a)
+    a_low = a - a_high
+    wide = SPLIT * b
+    b_high = wide - (wide - b)
+    b_low = b - b_high
+    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+class Fading:
+    """Clients in order of a key that fades, then of what stays of it, number of grants, and name.
+
+    A client has memories, one a column, and each of them goes from what it was towards its aim: it is stays + fades x
+    left, where left is the part of the past that still counts: 1 at the start of an epoch, less and less later, never
+    0. The key is (base + largest memory) / weight, so it is the largest of some lines over left. Lines are compared
+    as real numbers, not as rounded ones, so two of them change places once.
+
+    The order is a tournament whose matches know down to which left they stay as they are played; a question plays
+    those again that are due. A change costs O(columns + log clients), a question O(log clients) for each match due.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._columns = columns
+        self._left = 1.0
+        self._rows: dict[str, int] = {}
+        self._free: list[int] = []
+        self._names: list[str] = []
+        self._stays: list[list[float]] = []
+        self._fades: list[list[float]] = []
+        self._were: list[list[float]] = []  # the memories when the client moved last, at which left
+        self._moved_at: list[float] = []
+        self._bases: list[float] = []
+        self._weights: list[float] = []
+        self._counts: list[int] = []
+        self._active: list[bool] = []
+        self._stay: list[float] = []  # the line that is largest now
+        self._fade: list[float] = []
+        self._moving: list[int] = []  # rows with memories that fade
+        self._is_moving: list[bool] = []
+        self._leaves = 1
+        self._winner: list[int] = [-1, -1]  # by node: 1 is the final, 2 i and 2 i + 1 lead to i
+        self._until: list[float] = [0.0, 0.0]
+        self._stale = False
+
+    # -- the verbs
+
+    def pass_time(self, left: float, epochs: int) -> None:
+        """So much of the past counts now, so many epochs on, of which each leaves EPOCH of what there was.
+
+        O(1); with a new epoch O(log clients) for each client whose memories fade, a few times after a change.
+        """
+        self._left = left
+        if epochs > 0:
+            self._begin(min(epochs, EPOCHS))
+
+    def move(
+        self,
+        name: str,
+        base: float,
+        aims: tuple[float, ...],
+        weight: float,
+        grants: int,
+        active: bool,
+    ) -> None:
+        """From now on the client's memories, if it is new of nothing, go to those aims; O(columns + log clients)."""
+        row = self._row_for(name)
+        stays, fades, were = self._stays[row], self._fades[row], self._were[row]
+        fading = False
+        for j, aim in enumerate(aims):
+            if aim > MOST:
+                aim = MOST
+            if self._moved_at[row] != self._left:
+                were[j] = stays[j] + fades[j] * self._left
+            stays[j] = aim
+            fades[j] = (were[j] - aim) / self._left
+            if fades[j] != 0.0:
+                fading = True
+        self._moved_at[row] = self._left
+        self._bases[row] = base
+        self._weights[row] = weight
+        self._counts[row] = grants
+        self._active[row] = active
+        self._enter(row, fading)
+
+    def put(
+        self, name: str, memories: tuple[tuple[float, float, float], ...], moved_at: float
+    ) -> None:
+        """Replace the memories of a client that is there by what `memories` said; O(columns + log clients)."""
+        row = self._rows[name]
+        for j, (stays, fades, was) in enumerate(memories):
+            self._stays[row][j] = stays
+            self._fades[row][j] = fades
+            self._were[row][j] = was
+        self._moved_at[row] = moved_at
+        self._enter(row, True)
+
+    def memories(self, name: str) -> tuple[tuple[tuple[float, float, float], ...], float]:
+        """Of each memory what stays, what fades, what it was at the last move; at which left that was; O(columns)."""
+        row = self._rows[name]
+        memories = zip(self._stays[row], self._fades[row], self._were[row], strict=True)
+        return tuple(memories), self._moved_at[row]
+
+    def drop(self, name: str) -> None:
+        """Forget the client, if it is there; O(log clients)."""
+        row = self._rows.pop(name, None)
+        if row is None:
+            return
+        self._names[row] = ""
+        self._active[row] = False
+        for j in range(self._columns):
+            self._stays[row][j] = self._fades[row][j] = 0.0
+        self._moved_at[row] = 0.0
+        self._free.append(row)
+        self._enter(row, False)
+
+    def defer(self) -> None:
+        """All clients will move: the tournament is played anew at the next question, O(clients), once."""
+        self._stale = True
+
+    # -- questions
+
+    def next(self) -> str | None:
+        """The client with the lowest key; None if none is active."""
+        row = self._lead()
+        return None if row < 0 else self._names[row]
+
+    def first(self, k: int) -> list[str]:
+        """The first k of them, fewer if there are fewer; O(k log clients)."""
+        out: list[int] = []
+        while len(out) < k:
+            row = self._lead()
+            if row < 0:
+                break
+            out.append(row)
+            self._active[row] = False
+            self._climb(row)
+        for row in out:
+            self._active[row] = True
+            self._climb(row)
+        return [self._names[row] for row in out]
+
+    def sort(self) -> list[str]:
+        """All of them; O(clients log clients)."""
+        self._lead()
+        rows = [row for row in self._rows.values() if self._active[row]]
+        self._sort_rows(rows)
+        return [self._names[row] for row in rows]
+
+    def clients(self) -> list[str]:
+        """All clients, active or not, in the order they came; O(clients)."""
+        return list(self._rows)
+
+    def _check(self) -> str | None:
+        """What is wrong with the tournament, or None."""
+        self._lead()
+        moving = set(self._moving)
+        for row, fades in enumerate(self._fades):
+            if self._is_moving[row] != (row in moving):
+                return "the list of memories that fade has gaps"
+            if any(fades) and not self._is_moving[row]:
+                return "a memory fades unseen"
+        winner, stay, fade = self._winner.copy(), self._stay.copy(), self._fade.copy()
+        self._build()
+        if stay != self._stay or fade != self._fade:
+            return "a line is not the largest of its client"
+        if winner != self._winner:
+            return "a match was not played again when it was due"
+        return None
+
+    # -- the tournament
+
+    def _row_for(self, name: str) -> int:
+        row = self._rows.get(name)
+        if row is not None:
+            return row
+        if self._free:
+            row = self._free.pop()
+        else:
+            row = len(self._names)
+            self._names.append("")
+            self._stays.append([0.0] * self._columns)
+            self._fades.append([0.0] * self._columns)
+            self._were.append([0.0] * self._columns)
+            self._moved_at.append(0.0)
+            self._bases.append(0.0)
+            self._weights.append(1.0)
+            self._counts.append(0)
+            self._active.append(False)
+            self._stay.append(0.0)
+            self._fade.append(0.0)
+            self._is_moving.append(False)
+            if row == self._leaves:
+                self._leaves *= 2
+                self._winner = [-1] * (2 * self._leaves)
+                self._until = [0.0] * (2 * self._leaves)
+                self._stale = True
+        self._rows[name] = row
+        self._names[row] = name
+        return row
+
+    def _enter(self, row: int, fading: bool) -> None:
+        """The client's memories are others now."""
+        if fading and not self._is_moving[row]:
+            self._is_moving[row] = True
+            self._moving.append(row)
+        if not self._stale:
+            self._climb(row)
+
+    def _begin(self, epochs: int) -> None:
+        """New epochs: what is left of the past counts from 1 again, so what fades is less by as much."""
+        moving = self._moving
+        self._moving = []
+        for row in moving:
+            fades = self._fades[row]
+            fading = False
+            for _ in range(epochs):
+                for j, fade in enumerate(fades):
+                    fades[j] = fade * EPOCH if abs(fade) > LEAST else 0.0
+            for fade in fades:
+                if fade != 0.0:
+                    fading = True
+            self._is_moving[row] = False
+            self._moved_at[row] = 0.0
+            self._enter(row, fading)
+
+    def _compare(self, stay: float, fade: float, other_stay: float, other_fade: float) -> int:
+        """-1 where one line is lower now, or as high and staying lower, 1 where the other is, 0 for the same."""
+        x = stay - other_stay
+        y = other_fade - fade
+        if x == 0.0 and y == 0.0:
+            return 0
+        z = y * self._left
+        if abs(x - z) > NEAR * (abs(x) + abs(z)):
+            return -1 if x < z else 1
+        sign = self._sign(stay, fade, other_stay, other_fade)
+        if sign == 0:
+            return -1 if x < 0.0 else 1
+        return sign
+
+    def _sign(self, stay: float, fade: float, other_stay: float, other_fade: float) -> int:
+        """-1 where one line is lower now, 1 where the other is, 0 for neither: six doubles, added up exactly."""
+        a = fade * self._left
+        b = other_fade * self._left
+        rest = _product_error(fade, self._left, a)
+        other_rest = _product_error(other_fade, self._left, b)
+        gap = fsum((stay, -other_stay, a, -b, rest, -other_rest))
+        return -1 if gap < 0.0 else 1 if gap > 0.0 else 0
+
+    def _precedes(self, a: int, b: int) -> bool:
+        """Whether row a stands before row b."""
+        order = self._compare(self._stay[a], self._fade[a], self._stay[b], self._fade[b])
+        if order != 0:
+            return order < 0
+        if self._counts[a] != self._counts[b]:
+            return self._counts[a] < self._counts[b]
+        return self._names[a] < self._names[b]
+
+    def _line_of(self, row: int, column: int) -> tuple[float, float]:
+        """That memory's line, within bounds that keep sums and products of lines finite and exact to a last bit."""
+        stay = (self._bases[row] + self._stays[row][column]) / self._weights[row]
+        fade = self._fades[row][column] / self._weights[row]
+        if stay > MOST:
+            stay = MOST
+        if fade > STEEPEST:
+            fade = STEEPEST
+        elif fade < -STEEPEST:
+            fade = -STEEPEST
+        elif -LEAST < fade < LEAST:
+            fade = 0.0
+        return stay, fade
+
+    def _measure(self, row: int) -> float:
+        """Find the client's line, the largest one now; until which left it is."""
+        until = 0.0
+        if self._columns == 0:
+            stay = self._bases[row] / self._weights[row]
+            fade = 0.0
+        else:
+            stay, fade = self._line_of(row, 0)
+        for j in range(1, self._columns):
+            other_stay, other_fade = self._line_of(row, j)
+            if self._compare(stay, fade, other_stay, other_fade) < 0:
+                stay, fade = other_stay, other_fade
+        for j in range(self._columns):
+            other_stay, other_fade = self._line_of(row, j)
+            if other_stay > stay and fade > other_fade:
+                at = (other_stay - stay) / (fade - other_fade) * EARLY
+                if at > until:
+                    until = at
+        self._stay[row] = stay
+        self._fade[row] = fade
+        return until
+
+    def _sit(self, row: int) -> None:
+        """The client takes its place at the foot of the tournament, or leaves it."""
+        leaf = self._leaves + row
+        if self._active[row]:
+            self._winner[leaf] = row
+            self._until[leaf] = self._measure(row)
+        else:
+            self._winner[leaf] = -1
+            self._until[leaf] = 0.0
+
+    def _match(self, node: int) -> None:
+        """Who of two winners is first, and down to which left."""
+        a = self._winner[2 * node]
+        b = self._winner[2 * node + 1]
+        until = self._until[2 * node]
+        if self._until[2 * node + 1] > until:
+            until = self._until[2 * node + 1]
+        if a < 0:
+            a = b
+        elif b >= 0:
+            if self._precedes(b, a):
+                a, b = b, a
+            if self._stay[a] > self._stay[b] and self._fade[b] > self._fade[a]:
+                at = (self._stay[a] - self._stay[b]) / (self._fade[b] - self._fade[a]) * EARLY
+                if at > until:
+                    until = at
+        self._winner[node] = a
+        self._until[node] = until
+
+    def _climb(self, row: int) -> None:
+        """The client sits down again and plays its way up."""
+        self._sit(row)
+        node = (self._leaves + row) // 2
+        while node > 0:
+            self._match(node)
+            node //= 2
+
+    def _replay(self, node: int) -> None:
+        """All matches below that are due, and this one."""
+        if self._until[node] < self._left:
+            return
+        if node >= self._leaves:
+            self._sit(node - self._leaves)
+            return
+        self._replay(2 * node)
+        self._replay(2 * node + 1)
+        self._match(node)
+
+    def _build(self) -> None:
+        """All matches."""
+        self._stale = False
+        for row in range(len(self._names)):
+            self._sit(row)
+        for node in range(self._leaves - 1, 0, -1):
+            self._match(node)
+
+    def _lead(self) -> int:
+        """The row that is first, -1 for none; O(log clients) for each match that is due."""
+        if self._stale:
+            self._build()
+        elif self._until[1] >= self._left:
+            self._replay(1)
+        return self._winner[1]
+
+    def _sort_rows(self, rows: list[int]) -> None:
+        """Rounded values nearly sort them; what is sorted costs little to sort again."""
+        left, names, counts = self._left, self._names, self._counts
+        rows.sort(
+            key=lambda row: (
+                self._stay[row] + self._fade[row] * left,
+                self._stay[row],
+                counts[row],
+                names[row],
+            )
+        )
+        rows.sort(key=cmp_to_key(lambda a, b: -1 if self._precedes(a, b) else 1))  # type: ignore[arg-type]
 
 
 class Site:

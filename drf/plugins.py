@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 Weight: TypeAlias = "Fraction | tuple[Fraction, ...]"
 
 
+Standing: TypeAlias = "tuple[tuple[int, ...], int, bool]"
+"""What a client holds of each resource, in units; how many grants it has had; whether it is listed."""
+
+
 class View(Protocol):
     """What a policy may ask about the clients it orders."""
 
@@ -79,6 +83,12 @@ class Seen(View, Protocol):
 
     def path_weight(self, path: str) -> float | Mapping[str, float]:
         """The weight of a node, of a client or above clients."""
+
+    def columns(self) -> list[str]:
+        """The resources, in the order in which a `standing` counts them; new ones come behind."""
+
+    def standing(self, client: str) -> Standing | None:
+        """What an order may go by, in one call; None where there is no such client."""
 
 
 class Ordering(Protocol):

@@ -129,6 +129,11 @@ class Tree:
         leaf = self.leaves[client]
         return _above(leaf)._get_held(leaf.path)
 
+    def standing(self, client: str) -> tuple[tuple[int, ...], int, bool] | None:
+        """What the leaf holds by column, its grants, and whether it is listed; O(columns)."""
+        leaf = self.leaves.get(client)
+        return None if leaf is None else _above(leaf)._get_state(leaf.path)
+
     def weigh(self, path: str, weight: Weight) -> None:
         """The weight of the node of that path against its siblings; O(log siblings)."""
         self._parts.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
 from itertools import pairwise
@@ -15,7 +16,7 @@ from drf import Sorter, allocate
 from drf.errors import InvalidOption, NotSupported, UnknownName
 from drf.plugins import make_policy
 from drf.policies.gavel import Gavel
-from drf.policies.overtime import commitment, switch_time
+from drf.policies.overtime import HALVINGS, commitment, past, switch_time
 
 F = Fraction
 
@@ -151,6 +152,219 @@ def test_use_halves() -> None:
     s.weigh("b", 4.0)
     assert s.sort() == ["b", "a"]
     s.check()
+
+
+@given(half=st.floats(1e-3, 1e9), now=st.one_of(st.floats(0, 1e5), st.floats(0, 1e10)))
+def test_epochs_are_whole(half: float, now: float) -> None:
+    epoch, left = past(now, half)
+    assert epoch == int(epoch)
+    assert 2.0**-257 < left <= 1
+    if epoch < 2**53:
+        halvings = HALVINGS * epoch - math.log2(left)
+        assert halvings == pytest.approx(now / half, rel=1e-9, abs=1e-9)
+
+
+def test_memory_fades_evenly_through_epochs() -> None:
+    """0.9 halves every 6.6 s: an epoch ends every 28 minutes, in which what is left of 0.5 is 5e-78."""
+    s = Sorter("sdrf:0.9", total={"x": 10})
+    for client in "ab":
+        s.add(client)
+    for start in range(0, 20_000, 100):
+        s.advance(start)
+        s.allocated("a", {"x": 10})
+        s.advance(start + 20)
+        s.unallocated("a", {"x": 10})
+        s.allocated("b", {"x": 3})  # behind a once 0.5 (1 - 0.9^20) 0.9^t is less than 0.3
+        for seconds, first in ((3.6, "b"), (3.7, "a")):
+            s.advance(start + 20 + seconds)
+            assert s.next() == first
+            s.check()
+        s.unallocated("b", {"x": 3})
+
+
+# -- against every key anew
+
+
+class Plain:
+    """Both policies with nothing kept in order: each question computes every key, in fractions, O(clients).
+
+    Memories are written down in doubles as the policy says: when the client changed, or the totals, or (for SDRF) the
+    weights.
+    """
+
+    def __init__(self, policy: str, total: dict[str, int]) -> None:
+        self.name, _, number = policy.partition(":")
+        self.sdrf = self.name == "sdrf"
+        if self.sdrf:
+            delta = float(number)
+            self.half = math.log(0.5) / math.log(delta) if delta else 0.0
+        else:
+            self.half = float(number)
+        self.now = 0.0
+        self.total = total
+        self.clients: dict[str, dict[str, Any]] = {}
+        self.weights: dict[str, float] = {}
+        self.due = False
+
+    def advance(self, now: float) -> None:
+        self.settle()
+        self.now = now
+
+    def settle(self) -> None:
+        if self.due:
+            self.due = False
+            for client in self.clients:
+                self.note(client)
+
+    def note(self, client: str) -> None:
+        """The client's memories go to other aims from now on."""
+        c = self.clients[client]
+        epoch, left = past(self.now, self.half)
+        shares = {n: c["held"].get(n, 0) / top for n, top in self.total.items() if top > 0}
+        most = max(shares.values(), default=0.0)
+        c["base"], c["weight"] = 0.0, 1.0
+        if self.sdrf:
+            part = self.weights[client] / math.fsum(self.weights[n] for n in self.clients)
+            c["base"] = most - part
+            aims = {n: max(s - part, 0.0) for n, s in shares.items()} if self.half else {}
+        else:
+            c["weight"] = self.weights[client]
+            aims = {"use": most * (self.half / math.log(2))}
+        memory = {}
+        for name, aim in aims.items():
+            stays, fades, was, then = c["memory"].get(name, (0.0, 0.0, 0.0, (0.0, 0.0)))
+            if then != (epoch, left):
+                was = stays + self.faded(fades, then[0], epoch) * left
+            memory[name] = (aim, (was - aim) / left, was, (epoch, left))
+        c["memory"] = memory
+
+    def faded(self, fades: float, since: float, epoch: float) -> float:
+        return math.ldexp(fades, -HALVINGS * int(min(epoch - since, 10)))
+
+    def key(self, client: str) -> tuple[Any, ...]:
+        c = self.clients[client]
+        epoch, left = past(self.now, self.half)
+        lines = [(c["base"] / c["weight"], F(0))] if not c["memory"] else []
+        for stays, fades, _, then in c["memory"].values():
+            fade = self.faded(fades, then[0], epoch) / c["weight"]
+            fade = fade if abs(fade) >= 2.0**-700 else 0.0
+            lines.append(((c["base"] + stays) / c["weight"], F(fade) * F(left)))
+        value, stay = max((F(stay) + rest, stay) for stay, rest in lines)
+        return (value, stay, c["grants"], client)
+
+    def sort(self) -> list[str]:
+        self.settle()
+        return sorted((n for n, c in self.clients.items() if c["active"]), key=self.key)
+
+
+def drive(sorters: list[Any], plain: Plain, verb: str, client: str, q: int, name: str) -> None:
+    """One step of a history on all of them, if it is possible."""
+    clients, weight = plain.clients, plain.weights.get(client)
+    if verb == "add" and client not in clients:
+        clients[client] = {"held": {}, "grants": 0, "active": True, "memory": {}}
+        plain.weights.setdefault(client, 1.0)
+        for s in sorters:
+            s.add(client)
+    elif verb == "total":
+        plain.total = {**plain.total, name: 5 * q * 1000}
+        for s in sorters:
+            s.set_total({n: top // 1000 for n, top in plain.total.items()})
+        plain.due = True
+        return
+    elif client not in clients:
+        return
+    elif verb == "give":
+        held = clients[client]["held"]
+        held[name] = held.get(name, 0) + q * 1000
+        clients[client]["grants"] += 1
+        for s in sorters:
+            s.allocated(client, {name: q})
+    elif verb == "back":
+        held = clients[client]["held"]
+        q = min(q, held.get(name, 0) // 1000)
+        held[name] = held.get(name, 0) - q * 1000
+        for s in sorters:
+            s.unallocated(client, {name: q})
+    elif verb == "weigh":
+        plain.weights[client] = (0.5, 1.0, 3.0)[q - 1]
+        for s in sorters:
+            s.weigh(client, plain.weights[client])
+    elif verb in ("on", "off"):
+        clients[client]["active"] = verb == "on"
+        for s in sorters:
+            (s.activate if verb == "on" else s.deactivate)(client)
+    elif verb == "remove":
+        del clients[client]
+        for s in sorters:
+            s.remove(client)
+    if plain.sdrf and (verb in ("add", "remove") or weight != plain.weights.get(client)):
+        plain.due = True  # parts change
+    elif client in clients and not plain.due:
+        plain.note(client)
+
+
+histories = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "add",
+                    "give",
+                    "give",
+                    "give",
+                    "back",
+                    "back",
+                    "weigh",
+                    "on",
+                    "off",
+                    "remove",
+                    "total",
+                    "restore",
+                ]
+            ),
+            st.sampled_from("abcd"),
+            st.integers(1, 3),
+            st.sampled_from("xyz"),
+        ),
+        st.sampled_from([0.0, 0.5, 1.0, 1.0, 7.0, 100.0, 300.0, 1e5, 1e9]),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize(
+    "policy", ["sdrf:0.5", "sdrf:0.9", "sdrf:0", "halflife:0.3", "halflife:50"]
+)
+@settings(max_examples=80, deadline=None)
+@given(history=histories)
+def test_the_order_is_that_of_every_key_anew(policy: str, history: Any, twins: Any) -> None:
+    """On both kernels, whatever happens; also where an order goes on from its state."""
+    plain = Plain(policy, {"x": 10_000, "y": 5_000})
+    sorters = [package.Sorter(policy, total={"x": 10, "y": 5}) for package in twins]
+    for client in "ab":
+        drive(sorters, plain, "add", client, 1, "x")
+    for step in history:
+        if isinstance(step, float):
+            plain.advance(plain.now + step)
+            for s in sorters:
+                s.advance(plain.now)
+            if step == 0.0:
+                continue  # nothing is asked: what changed waits
+        elif step[0] == "restore":
+            for i, package in enumerate(twins):
+                state = json.loads(json.dumps(sorters[i].state()))
+                sorters[i] = package.Sorter(policy)
+                sorters[i].load(state)
+        else:
+            drive(sorters, plain, *step)
+            if step[2] == 3:
+                continue
+        due = plain.sort()
+        for s in sorters:
+            assert s.next() == (due[0] if due else None)
+            assert s.first(2) == due[:2]
+            assert s.sort() == due
+            s.check()
 
 
 @pytest.mark.parametrize(

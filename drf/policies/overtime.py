@@ -1,18 +1,25 @@
 """Policies with a memory: what a client used before counts, less and less.
 
-Between two changes what a client holds is constant, so its memory at any time has a closed form: it is computed at the
-question, from the last change, and never in steps.
+Between two changes what a client holds is constant, so its memory at any time has a closed form, computed from the
+last change and never in steps: what it goes to, and a gap to that which fades. Both policies order clients by lines
+over what is left of the past, and the kernels keep such lines in order while time passes (`Fading`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from heapq import nsmallest
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from drf._backend import Fading
 from drf.errors import InvalidOption
-from drf.plugins import Ordering, Policy, Seen
+from drf.plugins import Ordering, Policy, Seen, Standing
+
+HALVINGS = 256
+"""So many in an epoch: see `past`."""
+
+NOTHING = (0.0, 0.0, 0.0)
+"""A memory of nothing, as the kernel writes it."""
 
 
 def commitment(before: float, over: float, seconds: float, delta: float) -> float:
@@ -40,12 +47,30 @@ def switch_time(
     return seconds if seconds > 0 else None
 
 
+def past(now: float, half: float) -> tuple[float, float]:
+    """The epoch in which ``now`` falls, and how much of its start still counts, if that halves in so many seconds.
+
+    What fades would leave the range of doubles after some 1000 halvings. So an epoch is 256 of them; the start of the
+    next one counts as 1 again, and what fades is less by 2**256 from there, which rounds nothing.
+
+    >>> past(30.0, 10.0), past(2560.0, 10.0)
+    ((0.0, 0.125), (1.0, 1.0))
+    """
+    if half == 0:
+        return 0.0, 1.0
+    epoch = half * HALVINGS
+    since = math.fmod(now, epoch)
+    return float(round(min((now - since) / epoch, 2.0**53))), math.pow(0.5, since / half)
+
+
 class SDRF(Policy):
     """Stateful DRF: dominant share above the client's part, plus its commitment, the fading memory of past over-use.
 
     Sadok, Campista and Costa, "Stateful DRF: considering the past in a multi-resource allocation", IEEE Transactions on
     Computers 70(7), 2021. ``sdrf:0.9`` keeps nine tenths of the memory each second (default 0.999); with 0 it is DRF. A
     client's part is weight / sum of weights of every resource. Ties go by how fast the value grows, then as ever.
+    A question or change costs O(resources + log clients), also as time passes; one that changes the parts of all (a
+    client more, another weight, a total) O(clients x resources), once for many.
 
     >>> from drf import Sorter
     >>> s = Sorter("sdrf:0.9", total={"cpus": 10})
@@ -78,7 +103,7 @@ class HalfLife(Policy):
     """The smallest use in the past is next: share x seconds by weight, which halves every so many seconds, as in Slurm.
 
     ``halflife:604800`` is a week (Slurm's PriorityDecayHalfLife; default 7 days). The share is the dominant one.
-    Clients of equal use go by what they hold.
+    Clients of equal use go by what they hold. Costs are those of `SDRF`; weights of others do not matter.
 
     >>> from drf import Sorter
     >>> s = Sorter("halflife:60", total={"cpus": 10})
@@ -114,157 +139,191 @@ def _number(policy: str, text: str) -> float:
 
 
 class _Memory:
-    """Clients with a memory each; a question at a time computes every key then, O(clients x resources)."""
+    """Clients with memories, which the kernel keeps in order as time passes.
 
-    def __init__(self, seen: Seen) -> None:
+    Here is what each of them holds, and to what its memories go by that. Where this changes for all (by a new total,
+    say) they are told at the next question, or before time goes on: O(clients x resources), once.
+    """
+
+    def __init__(self, seen: Seen, half: float) -> None:
         self._seen = seen
-        self._memory: dict[str, dict[str, float]] = {}
-        self._since: dict[str, float] = {}
-        self._shares: dict[str, dict[str, float]] = {}
+        self._half = half
+        self._now = seen.now
+        self._epoch, self._left = past(self._now, half)
+        self._clients: dict[str, Standing] = {}
+        self._weights: dict[str, float | Mapping[str, float]] = {}
+        self._tops: list[tuple[int, int]] = []  # column and total of each resource that there is
+        self._names: list[str] = []  # the memories that a client has
+        self._order = Fading(0)
+        self._stale = True  # whether all are to be told
         for client in seen.clients():
             self.changed(client)
 
     def changed(self, client: str) -> None:
-        if client not in self._seen:
-            for kept in (self._shares, self._memory, self._since):
-                kept.pop(client, None)
+        standing = self._seen.standing(client)
+        if standing is None and self._clients.pop(client, None) is None:
+            return  # a node above clients was weighed
+        if self._seen.now != self._now:
+            self._go_on()
+        if standing is None:
+            self._order.drop(client)
+            del self._weights[client]
+            self._reweighed()
             return
-        if client in self._shares:
-            self._settle(client)
-        self._note(client)
+        weight = self._seen.path_weight(client)
+        if self._weights.get(client) != weight:
+            self._weights[client] = weight
+            self._reweighed()
+        self._clients[client] = standing
+        if not self._stale:
+            self._tell(client)
 
     def total_changed(self) -> None:
-        for client in self._shares:
-            self._settle(client)
-            self._note(client)
+        if self._seen.now != self._now:
+            self._go_on()
+        self._stale = True
 
     def first(self, k: int | None) -> list[str]:
-        keys = [
-            (self.key(client), self._seen.grants(client), client)
-            for client in self._shares
-            if self._seen.is_active(client)
-        ]
-        best = sorted(keys) if k is None else nsmallest(k, keys)
-        return [key[-1] for key in best]
+        if self._seen.now != self._now:
+            self._go_on()
+        if self._stale:
+            self._tell_all()
+        if k == 1:
+            client = self._order.next()
+            return [] if client is None else [client]
+        return self._order.sort() if k is None else self._order.first(k)
 
     def check(self) -> str | None:
-        if set(self._shares) != set(self._seen.clients()):
+        if self._clients.keys() != set(self._seen.clients()):
             return "memories are not those of the clients"
-        return None
+        for client, (held, *rest) in self._clients.items():
+            now_held, *now = self._seen.standing(client) or ((),)
+            if (held, rest) != (now_held[: len(held)], now):
+                return f"client {client!r} stands otherwise than it is ordered by"
+        if self._stale:
+            return None
+        if set(self._order.clients()) != self._clients.keys():
+            return "the order is not one of the clients"
+        return self._order._check()
 
     def state(self) -> Any:
-        return [
-            [client, [list(entry) for entry in self._memory[client].items()], self._since[client]]
-            for client in self._shares
+        clients = [
+            [client, at, [list(row) for row in rows]]
+            for client in self._order.clients()
+            for rows, at in (self._order.memories(client),)
         ]
+        return {"now": self._now, "stale": self._stale, "names": self._names, "clients": clients}
 
     def load(self, state: Any) -> None:
-        for client, memory, since in state:
-            self._memory[client] = {name: float(value) for name, value in memory}
-            self._since[client] = float(since)
+        self._now = float(state["now"])
+        self._epoch, self._left = past(self._now, self._half)
+        self._stale = bool(state["stale"])
+        names = [str(name) for name in state["names"]]
+        if self._stale:
+            self._shape(names, ())
+        else:
+            self._tell_all()
+        entries = (
+            (client, [tuple(map(float, row)) for row in rows], float(at))
+            for client, at, rows in state["clients"]
+        )
+        self._put(names, entries)
 
-    def key(self, client: str) -> tuple[float, ...]:
+    def _memories(self, resources: list[str]) -> list[str]:
+        """The memories that a client has, where there are these resources."""
         raise NotImplementedError
 
-    def decayed(self, client: str) -> dict[str, float]:
-        """The memory of a client now."""
+    def _reweighed(self) -> None:
+        """A client came, went, or was weighed."""
+
+    def _tell(self, client: str) -> None:
+        """Tell the kernel what follows from what the client holds."""
         raise NotImplementedError
 
-    def _settle(self, client: str) -> None:
-        self._memory[client] = self.decayed(client)
-        self._since[client] = self._seen.now
+    def _go_on(self) -> None:
+        """Bring the order to the time it is now."""
+        if self._stale:
+            self._tell_all()
+        self._now = self._seen.now
+        epoch, left = past(self._now, self._half)
+        if epoch == self._epoch and left > self._left:
+            left = self._left  # no C library promises that powers fall to the last bit
+        self._order.pass_time(left, int(min(epoch - self._epoch, HALVINGS)))  # many are all one
+        self._epoch, self._left = epoch, left
 
-    def _note(self, client: str) -> None:
-        total = self._seen.total().quantities()
-        held = self._seen.held(client).quantities()
-        self._shares[client] = {
-            name: held.get(name, 0) / top for name, top in sorted(total.items()) if top > 0
-        }
-        self._memory.setdefault(client, {})
-        self._since.setdefault(client, self._seen.now)
+    def _tell_all(self) -> None:
+        self._stale = False
+        columns, total = self._seen.columns(), self._seen.total().quantities()
+        there = [(j, name) for j, name in enumerate(columns) if total.get(name, 0) > 0]
+        self._tops = [(j, total[name]) for j, name in there]
+        for client, (held, grants, active) in self._clients.items():
+            if len(held) < len(columns):
+                held += (0,) * (len(columns) - len(held))
+                self._clients[client] = (held, grants, active)
+        names = self._memories([name for _, name in there])
+        if names != self._names:
+            old = self._order
+            self._shape(names, [(client, *old.memories(client)) for client in old.clients()])
+        self._order.defer()
+        for client in self._clients:
+            self._tell(client)
 
-    def _weight(self, client: str) -> float:
-        weight = self._seen.weight(client)
-        return max(weight.values(), default=1.0) if isinstance(weight, Mapping) else weight
+    def _shape(self, names: list[str], entries: Iterable[Any]) -> None:
+        """An order of clients with those memories."""
+        before, self._names = self._names, names
+        self._order = Fading(len(names))
+        self._order.pass_time(self._left, 0)
+        self._put(before, entries)
 
-    def _age(self, client: str) -> float:
-        return self._seen.now - self._since[client]
+    def _put(self, names: list[str], entries: Iterable[Any]) -> None:
+        """What clients remember, under those names."""
+        known = set(self._order.clients())
+        for client, rows, at in entries:
+            by_name = dict(zip(names, rows, strict=True))
+            if client not in known:
+                self._order.move(client, 0.0, (0.0,) * len(self._names), 1.0, 0, False)
+            memories = tuple(by_name.get(name, NOTHING) for name in self._names)
+            self._order.put(client, memories, at)
 
 
 class _Sdrf(_Memory):
-    """A client's part of everything changes with the others' weights: then all memories are brought to this time."""
+    """A client's part of everything changes with the others' weights: then all are told."""
 
     def __init__(self, seen: Seen, delta: float) -> None:
-        self._delta = delta
-        self._weights: dict[str, float] = {}
         self._sum: float | None = None
-        self._settled = -math.inf
-        super().__init__(seen)
+        super().__init__(seen, math.log(0.5) / math.log(delta) if delta else 0.0)
 
-    def changed(self, client: str) -> None:
-        weight = self._weight(client) if client in self._seen else None
-        if self._weights.get(client) != weight:
-            if self._settled != self._seen.now:
-                for other in self._shares:
-                    self._settle(other)
-                self._settled = self._seen.now
-            self._sum = None
-            if weight is None:
-                del self._weights[client]
-            else:
-                self._weights[client] = weight
-        super().changed(client)
+    def _memories(self, resources: list[str]) -> list[str]:
+        return resources if self._half else []
 
-    def key(self, client: str) -> tuple[float, ...]:
-        part = self._part(client)
-        shares = self._shares[client]
-        value = max(shares.values(), default=0.0) - part
-        if self._delta == 0:
-            return (value,)
-        now = self.decayed(client)
-        most = max(now.values(), default=0.0)
-        speed = max(
-            (self._over(client, name) - q for name, q in now.items() if q == most), default=0.0
-        )
-        return (value + most, speed)
+    def _reweighed(self) -> None:
+        self._stale, self._sum = True, None
 
-    def state(self) -> Any:
-        # None stands for minus infinity, which JSON has not.
-        settled = None if self._settled == -math.inf else self._settled
-        return {"memories": super().state(), "settled": settled}
-
-    def load(self, state: Any) -> None:
-        super().load(state["memories"])
-        settled = state["settled"]
-        self._settled = -math.inf if settled is None else float(settled)
-
-    def decayed(self, client: str) -> dict[str, float]:
-        memory, age = self._memory[client], self._age(client)
-        return {
-            name: commitment(memory.get(name, 0.0), self._over(client, name), age, self._delta)
-            for name in self._shares[client]
-        }
-
-    def _over(self, client: str, name: str) -> float:
-        return max(self._shares[client].get(name, 0.0) - self._part(client), 0.0)
-
-    def _part(self, client: str) -> float:
+    def _tell(self, client: str) -> None:
         if self._sum is None:
-            self._sum = math.fsum(self._weights.values())
-        return self._weights[client] / self._sum
+            self._sum = math.fsum(map(_single, self._weights.values()))
+        held, grants, active = self._clients[client]
+        part = _single(self._weights[client]) / self._sum
+        shares = [held[column] / top for column, top in self._tops]
+        base = (max(shares) if shares else 0.0) - part
+        aims = tuple([s - part if s > part else 0.0 for s in shares]) if self._half else ()
+        self._order.move(client, base, aims, 1.0, grants, active)
 
 
 class _HalfLife(_Memory):
-    def __init__(self, seen: Seen, seconds: float) -> None:
-        self._seconds = seconds
-        super().__init__(seen)
+    """One memory: the use, which goes to what the client's share comes to if it is held for good."""
 
-    def key(self, client: str) -> tuple[float, ...]:
-        weight = self._weight(client)
-        share = max(self._shares[client].values(), default=0.0)
-        return (self.decayed(client)["use"] / weight, share / weight)
+    def _memories(self, resources: list[str]) -> list[str]:
+        return ["use"]
 
-    def decayed(self, client: str) -> dict[str, float]:
-        left = 0.5 ** (self._age(client) / self._seconds)
-        steady = max(self._shares[client].values(), default=0.0) * self._seconds / math.log(2)
-        return {"use": steady + (self._memory[client].get("use", 0.0) - steady) * left}
+    def _tell(self, client: str) -> None:
+        held, grants, active = self._clients[client]
+        share = max([held[column] / top for column, top in self._tops], default=0.0)
+        use = share * (self._half / math.log(2))
+        self._order.move(client, 0.0, (use,), _single(self._weights[client]), grants, active)
+
+
+def _single(weight: float | Mapping[str, float]) -> float:
+    if isinstance(weight, float):  # much cheaper to ask than whether it is a mapping
+        return weight
+    return max(weight.values(), default=1.0) if isinstance(weight, Mapping) else float(weight)
