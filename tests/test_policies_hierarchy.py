@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import SHARED
 from drf import Sorter, allocate
+from drf.benchmarks.trees import PlainTree
 from drf.policies.hierarchy import HDRF
 
 F = Fraction
@@ -199,6 +203,134 @@ def test_live_is_what_a_fresh_tree_says(steps: list[tuple[str, str, int, str]]) 
         assert s.sort() == fresh.first(None)
         assert s.next() == next(iter(s.sort()), None)
         assert sorted(s.sort()) == sorted(c for c in s.clients() if s.is_active(c))
+
+
+verbs = ["add", "remove", "give", "give", "give", "back", "back", "off", "on", "weigh", "total"]
+
+
+@pytest.mark.parametrize(("rescale", "blocked"), [(True, True), (True, False), (False, True)])
+@settings(max_examples=100, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(verbs),
+            st.sampled_from(["a", "a/1", "a/2", "a/2/x", "b/1", "b/2", "b/3", "c"]),
+            st.sampled_from([1, 1, 1, 2, 3]),
+            st.sampled_from(["cpu", "cpu", "gpu", "none"]),
+            st.booleans(),
+        ),
+        max_size=40,
+    )
+)
+def test_the_order_is_that_of_the_whole_tree_computed_anew(
+    rescale: bool, blocked: bool, steps: list[tuple[str, str, int, str, bool]], twins: Any
+) -> None:
+    """On both kernels, whatever happens; resources are used up and come back, of one there is nothing."""
+    sorters = [
+        package.Sorter(
+            importlib.import_module(f"{package.__name__}.policies.hierarchy").HDRF(
+                rescale=rescale, blocked=blocked
+            ),
+            total={"cpu": 3, "gpu": 5},
+        )
+        for package in twins
+    ]
+    weights: dict[str, float] = {}
+    for s in sorters:
+        for client in ("a/1", "a/2", "b/1"):
+            s.add(client)
+            s.allocated(client, {"cpu": 1})
+    for verb, client, number, resource, asked in steps:
+        there = client in sorters[0]
+        held = sorters[0].held(client).quantities().get(resource, 0) if there else 0
+        for s in sorters:
+            if verb == "total":
+                s.set_total({"cpu": 2 + number, "gpu": 5})
+            elif verb == "weigh":
+                s.weigh_path(client, weights.setdefault(client, float(number)))
+            elif verb == "add" and not there:
+                s.add(client)
+            elif not there:
+                continue
+            elif verb == "remove":
+                s.remove(client)
+            elif verb == "give":
+                s.allocated(client, {resource: number})
+            elif verb == "back" and held >= 1000 * number:
+                s.unallocated(client, {resource: number})
+            elif verb in ("off", "on"):
+                (s.activate if verb == "on" else s.deactivate)(client)
+        if not asked:
+            continue
+        s = sorters[0]
+        total = s.total().quantities()
+        plain = PlainTree(s.clients(), total, rescale=rescale, blocked=blocked)
+        facts = {c: (s.held(c).quantities(), s.grants(c), s.is_active(c)) for c in s.clients()}
+        plain.compute(facts, weights)
+        for s in sorters:
+            assert s.next() == plain.first()
+            assert s.sort() == plain.sort()
+            assert s.first(2) == plain.sort()[:2]
+            s.check()
+
+
+def test_a_full_cluster_keeps_both_trees() -> None:
+    s = Sorter("hdrf", total={"cpu": 4})
+    for client in ("a/1", "a/2", "b/1"):
+        s.add(client)
+        s.allocated(client, {"cpu": 1})
+    own: Any = s._own  # type: ignore[attr-defined]
+    for _ in range(3):
+        assert s.next() == "b/1"
+        s.allocated("b/1", {"cpu": 1})
+        assert s.next() == "a/1"
+        s.unallocated("b/1", {"cpu": 1})
+        s.deactivate("a/1")
+        s.activate("a/1")
+    assert set(own._trees) == {frozenset(), frozenset({"cpu"})}
+    trees = list(own._trees.values())
+    s.next()
+    assert all(tree in trees for tree in own._trees.values())
+    # More sets than are kept: those that were not asked for longest go.
+    s.set_total({f"r{i}": 1 for i in range(12)})
+    for i in range(12):
+        s.allocated("a/1", {f"r{i}": 1})
+        assert s.next() is not None
+        s.check()
+    assert len(own._trees) == 8
+
+
+def churn_vectors() -> list[Any]:
+    path = SHARED / "vectors" / "theory.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text("utf-8"))["vectors"]
+    return [pytest.param(v, id=v["name"]) for v in found if v["name"].startswith("hdrf-churn-")]
+
+
+@pytest.mark.parametrize("vector", churn_vectors())
+def test_scripts_that_finish_and_refill(vector: dict[str, Any]) -> None:
+    policy: Any = {
+        "hdrf_hdrf": "hdrf",
+        "hdrf_naive": "drf",
+        "hdrf_rescale_only": HDRF(blocked=False),
+        "hdrf_noblock_only": HDRF(rescale=False),
+    }[vector["policy"]]
+    names, script = vector["resources"], vector["script"]
+    needs = {
+        "/".join(u["path"][1:]): {
+            n: int(q) for n, q in zip(names, u["demand"], strict=True) if int(q)
+        }
+        for u in vector["users"]
+    }
+    path_of = {u["name"]: "/".join(u["path"][1:]) for u in vector["users"]}
+    total = {n: int(q) for n, q in zip(names, vector["capacity"], strict=True)}
+    expected = vector["expected"]
+    for times, due in ((0, "after_fill"), (script["times"], "after_script")):
+        after = churned(policy, total, needs, path_of[script["finish"]], times)
+        assert dict(zip(needs, after, strict=True)) == {
+            path_of[user]: tasks for user, tasks in expected[due].items()
+        }
 
 
 trees = st.lists(
