@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Weight: TypeAlias = "Fraction | tuple[Fraction, ...]"
 
 
-Standing: TypeAlias = "tuple[tuple[int, ...], int, bool]"
+Row: TypeAlias = "tuple[tuple[int, ...], int, bool]"
 """What a client holds of each resource, in units; how many grants it has had; whether it is listed."""
 
 
@@ -85,9 +85,9 @@ class Seen(View, Protocol):
         """The weight of a node, of a client or above clients."""
 
     def columns(self) -> list[str]:
-        """The resources, in the order in which a `standing` counts them; new ones come behind."""
+        """The resources, in the order in which a `row` counts them; new ones come behind."""
 
-    def standing(self, client: str) -> Standing | None:
+    def row(self, client: str) -> Row | None:
         """What an order may go by, in one call; None where there is no such client."""
 
 

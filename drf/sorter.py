@@ -29,7 +29,7 @@ from drf.errors import (
     PluginError,
     UnknownName,
 )
-from drf.plugins import POLICIES, Ordering, Policy, Standing, make_policy
+from drf.plugins import POLICIES, Ordering, Policy, Row, make_policy
 from drf.resources import Resources, ResourcesLike
 from drf.snapshot import mapped, moment, packed, pairs, read_units, stream, unpacked, whole
 from drf.tree import Tree
@@ -828,12 +828,12 @@ class _PolicySorter(Sorter):
         return self._path_weights.get(path, 1.0)
 
     def columns(self) -> list[str]:
-        """The resources, in the order of a standing; O(resources)."""
+        """The resources, in the order of a row; O(resources)."""
         return list(self._columns)
 
-    def standing(self, client: str) -> Standing | None:
+    def row(self, client: str) -> Row | None:
         """What the client holds of each resource, its grants, whether it is listed; None for none; O(resources)."""
-        return self._get_state(client) if self._tree is None else self._tree.standing(client)
+        return self._get_state(client) if self._tree is None else self._tree.row(client)
 
     def check(self) -> None:
         super().check()

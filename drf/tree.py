@@ -129,7 +129,7 @@ class Tree:
         leaf = self.leaves[client]
         return _above(leaf)._get_held(leaf.path)
 
-    def standing(self, client: str) -> tuple[tuple[int, ...], int, bool] | None:
+    def row(self, client: str) -> tuple[tuple[int, ...], int, bool] | None:
         """What the leaf holds by column, its grants, and whether it is listed; O(columns)."""
         leaf = self.leaves.get(client)
         return None if leaf is None else _above(leaf)._get_state(leaf.path)

@@ -13,7 +13,7 @@ from typing import Any
 
 from drf._backend import Fading
 from drf.errors import InvalidOption
-from drf.plugins import Ordering, Policy, Seen, Standing
+from drf.plugins import Ordering, Policy, Row, Seen
 
 HALVINGS = 256
 """So many in an epoch: see `past`."""
@@ -150,7 +150,7 @@ class _Memory:
         self._half = half
         self._now = seen.now
         self._epoch, self._left = past(self._now, half)
-        self._clients: dict[str, Standing] = {}
+        self._clients: dict[str, Row] = {}
         self._weights: dict[str, float | Mapping[str, float]] = {}
         self._tops: list[tuple[int, int]] = []  # column and total of each resource that there is
         self._names: list[str] = []  # the memories that a client has
@@ -160,12 +160,12 @@ class _Memory:
             self.changed(client)
 
     def changed(self, client: str) -> None:
-        standing = self._seen.standing(client)
-        if standing is None and self._clients.pop(client, None) is None:
+        row = self._seen.row(client)
+        if row is None and self._clients.pop(client, None) is None:
             return  # a node above clients was weighed
         if self._seen.now != self._now:
             self._go_on()
-        if standing is None:
+        if row is None:
             self._order.drop(client)
             del self._weights[client]
             self._reweighed()
@@ -174,7 +174,7 @@ class _Memory:
         if self._weights.get(client) != weight:
             self._weights[client] = weight
             self._reweighed()
-        self._clients[client] = standing
+        self._clients[client] = row
         if not self._stale:
             self._tell(client)
 
@@ -197,7 +197,7 @@ class _Memory:
         if self._clients.keys() != set(self._seen.clients()):
             return "memories are not those of the clients"
         for client, (held, *rest) in self._clients.items():
-            now_held, *now = self._seen.standing(client) or ((),)
+            now_held, *now = self._seen.row(client) or ((),)
             if (held, rest) != (now_held[: len(held)], now):
                 return f"client {client!r} stands otherwise than it is ordered by"
         if self._stale:
