@@ -21,7 +21,7 @@ cdef extern from *:
     """
     void prefetch "drf_prefetch" (const void *address) noexcept nogil
 
-KERNEL = 7
+KERNEL = 8
 
 cdef enum:
     LOAD = 256
