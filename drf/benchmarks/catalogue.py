@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from drf.benchmarks import companies, cycles, fleet, growth, load, local, ordering, quotas, start
+from drf.benchmarks import (
+    companies,
+    cycles,
+    fleet,
+    growth,
+    load,
+    local,
+    ordering,
+    quotas,
+    solving,
+    start,
+)
 from drf.benchmarks.workload import Workload
 from drf.errors import UnknownName
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
-    for module in (ordering, cycles, quotas, companies, load, fleet, local, start, growth)
+    for module in (ordering, cycles, quotas, companies, load, fleet, local, solving, start, growth)
     for workload in module.WORKLOADS
 }
 
