@@ -185,7 +185,7 @@ def divisions(draw: st.DrawFn) -> tuple[Any, ...]:
         if not any(row):
             row[draw(st.integers(0, m - 1))] = 1
     weights = [draw(st.sampled_from([1, 1, 2, 3, 0.1, 1e-3])) for _ in range(n)]
-    caps = [draw(st.sampled_from([None, None, None, 0, 1, 4, 10**9])) for _ in range(n)]
+    caps = [draw(st.sampled_from([None, None, None, 0, 1, F(3, 2), 4, 10**9])) for _ in range(n)]
     return unit, capacity, demands, weights, caps
 
 
