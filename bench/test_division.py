@@ -9,30 +9,33 @@ from typing import Any
 import pytest
 
 from drf import Sorter, allocate
-from drf._random import SplitMix64
-from drf.solvers import levels
-
-
-def pool(users: int, tasks: int) -> tuple[Any, ...]:
-    """The arguments of `fill`: about so many tasks of so many users, 2 resources, weights 1 to 3."""
-    random = SplitMix64(1)
-    demands = [[1 + random.below(100), 1 + random.below(100)] for _ in range(users)]
-    weights = [float(1 + random.below(3)) for _ in range(users)]
-    top = [40 * tasks, 41 * tasks]
-    return demands, top, top, weights, [-1] * users, list(range(users)), True, False
+from drf.benchmarks import solving
 
 
 @pytest.mark.parametrize("way", ["bulk", "one at a time"])
 @pytest.mark.parametrize(("users", "tasks"), [(1_000, 110_000), (10_000, 1_100_000)])
 def test_filling(benchmark: Any, kernel: ModuleType, way: str, users: int, tasks: int) -> None:
-    args = pool(users, tasks)
+    args = solving.pool(users, tasks)
     benchmark.group = f"{users} users, {tasks} tasks"
     if way == "bulk":
-        got = benchmark.pedantic(levels.fill, args, rounds=3)
+        got = benchmark.pedantic(kernel.fill_in_bulk, args, rounds=5)
     else:
         got = list(benchmark.pedantic(kernel.fill, (*args, False), rounds=1)[0])
     benchmark.extra_info["tasks"] = sum(got)
     assert sum(got) > tasks / 2
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("users", [10_000, 100_000])
+def test_divisible(benchmark: Any, users: int, weighted: bool) -> None:
+    capacity, demands, weights = solving.table(users, 8)
+    benchmark.group = f"divisible, {users} users, 8 resources"
+    a = benchmark.pedantic(
+        lambda: allocate(capacity, demands, weights=weights if weighted else None, divisible=True),
+        rounds=5,
+    )
+    assert a.utilization.max() == 1
+    assert a.tasks.shape == (users,)
 
 
 def test_as_many_tasks_as_there_are(benchmark: Any) -> None:

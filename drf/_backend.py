@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from drf._purepath import Site as Site
     from drf._purepath import Vector as Vector
     from drf._purepath import fill as fill
+    from drf._purepath import fill_in_bulk as fill_in_bulk
     from drf._purepath import records as records
     from drf._purepath import shuffle as shuffle
 else:
@@ -85,8 +86,9 @@ else:
     Site, shuffle = kernel.Site, kernel.shuffle
     Fading = kernel.Fading
     Offer, records = kernel.Offer, kernel.records
+    fill_in_bulk = kernel.fill_in_bulk
 
-exact_fill = _purepath.fill
+exact_fill, exact_fill_in_bulk = _purepath.fill, _purepath.fill_in_bulk
 """Filling on whole numbers of any size: what the compiled kernel cannot hold."""
 
 

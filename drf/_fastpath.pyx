@@ -8,7 +8,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.math cimport fabs
+from libc.math cimport INFINITY as INF, ceil, fabs, sqrt
 from libc.string cimport memcmp, memmove, memset
 
 cdef extern from *:
@@ -21,7 +21,7 @@ cdef extern from *:
     """
     void prefetch "drf_prefetch" (const void *address) noexcept nogil
 
-KERNEL = 8
+KERNEL = 9
 
 cdef enum:
     LOAD = 256
@@ -31,6 +31,8 @@ cdef enum:
     MANY = 8192                          # rows, too many for the caches
 
 cdef long long LIMIT = 1LL << 53
+cdef double ROUGH = 1e-12                # more than what rounding does to a sum of shares, less than matters
+cdef double SMALLEST = 5e-324            # the least number above 0: below it are the keys of tasks that cost no share
 
 cdef double EPOCH = 2.0 ** -256
 cdef int EPOCHS = 6
@@ -1106,7 +1108,6 @@ cdef class Fading:
         """Of each memory what stays, what fades, what it was at the last move; at which left that was; O(columns)."""
         cdef int row = self._rows[name]
         cdef Py_ssize_t at = row * self.columns
-        cdef Py_ssize_t j
         memories = [(self.stays[at + j], self.fades[at + j], self.were[at + j]) for j in range(self.columns)]
         return tuple(memories), self.moved_at[row]
 
@@ -1156,7 +1157,6 @@ cdef class Fading:
     def sort(self):
         """All of them; O(clients log clients)."""
         cdef Py_ssize_t n = 0
-        cdef Py_ssize_t i
         cdef int row
         cdef int *rows
         self.lead()
@@ -1352,7 +1352,8 @@ cdef class Fading:
     cdef double measure(self, int row) except -1.0:
         """Find the client's line, the largest one now; until which left it is."""
         cdef double until = 0.0
-        cdef double stay, fade, other_stay, other_fade, at
+        cdef double stay = 0.0, fade = 0.0, other_stay = 0.0, other_fade = 0.0
+        cdef double at
         cdef Py_ssize_t j
         if self.columns == 0:
             stay = self.bases[row] / self.weights[row]
@@ -2536,7 +2537,36 @@ cdef void sift_down(Entry *heap, Py_ssize_t n, Py_ssize_t at) noexcept nogil:
     heap[at] = entry
 
 
-def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint stop, bint want_steps):
+cdef void heapify(Entry *heap, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t at
+    for at in range(n // 2 - 1, -1, -1):
+        sift_down(heap, n, at)
+
+
+cdef inline double share_of(long long *demand, long long count, Py_ssize_t m, double *counted, double *weight) noexcept nogil:
+    """The dominant share by weight of so many tasks: the one expression that whole tasks are ordered by.
+
+    ``weight`` has the one weight first, or 0 and behind it a weight a column.
+    """
+    cdef Py_ssize_t j
+    cdef double share = 0.0
+    cdef double part
+    if weight[0] == 0.0:
+        for j in range(m):
+            if counted[j] > 0.0:
+                part = (<double>(count * demand[j]) / counted[j]) / weight[1 + j]
+                if part > share:
+                    share = part
+        return share
+    for j in range(m):
+        if counted[j] > 0.0:
+            part = <double>(count * demand[j]) / counted[j]
+            if part > share:
+                share = part
+    return share / weight[0]
+
+
+def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint stop, bint want_steps, bint after=False):
     """Progressive filling with whole tasks: the user with the lowest share gets its next task, as long as one fits.
 
     See `_purepath.fill`, whose twin this is. O(tasks (log users + resources)).
@@ -2548,11 +2578,10 @@ def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint 
     cdef Py_ssize_t steps = 0
     cdef Py_ssize_t room = 0
     cdef bint fits
-    cdef double share, part
     cdef long long *demand
     cdef long long *units = NULL
     cdef long long *free = NULL
-    cdef long long *divisor = NULL
+    cdef double *divisor = NULL
     cdef double *weight = NULL
     cdef long long *cap = NULL
     cdef long long *tasks = NULL
@@ -2561,18 +2590,17 @@ def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint 
     try:
         units = <long long *>_grown(NULL, (n * m + 1) * sizeof(long long))
         free = <long long *>_grown(NULL, (m + 1) * sizeof(long long))
-        divisor = <long long *>_grown(NULL, (m + 1) * sizeof(long long))
+        divisor = <double *>_grown(NULL, (m + 1) * sizeof(double))
         weight = <double *>_grown(NULL, (n * (m + 1) + 1) * sizeof(double))
         cap = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
         tasks = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
         heap = <Entry *>_grown(NULL, (n + 1) * sizeof(Entry))
         for j in range(m):
             free[j] = capacity[j]
-            divisor[j] = counted[j]
+            divisor[j] = <double><long long>counted[j]
         for i in range(n):
             for j in range(m):
                 units[i * m + j] = demands[i][j]
-            # weight[i, 0] is the one weight, or 0 where there is a weight a column behind it.
             if isinstance(weights[i], tuple):
                 weight[i * (m + 1)] = 0.0
                 for j in range(m):
@@ -2581,12 +2609,11 @@ def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint 
                 weight[i * (m + 1)] = weights[i]
             cap[i] = caps[i]
             tasks[i] = 0
-            heap[i].share = 0.0
+            heap[i].share = share_of(units + i * m, after, m, divisor, weight + i * (m + 1))
             heap[i].grants = 0
             heap[i].rank = ranks[i]
             heap[i].user = <int>i
-        for i in range(n // 2 - 1, -1, -1):
-            sift_down(heap, size, i)
+        heapify(heap, size)
         while size:
             i = heap[0].user
             fits = tasks[i] != cap[i]
@@ -2613,21 +2640,7 @@ def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint 
                     picks = <int *>_grown(picks, room * sizeof(int))
                 picks[steps] = <int>i
                 steps += 1
-            share = 0.0
-            if weight[i * (m + 1)] == 0.0:
-                for j in range(m):
-                    if divisor[j] > 0:
-                        part = (<double>(tasks[i] * demand[j]) / <double>divisor[j]) / weight[i * (m + 1) + 1 + j]
-                        if part > share:
-                            share = part
-            else:
-                for j in range(m):
-                    if divisor[j] > 0:
-                        part = <double>(tasks[i] * demand[j]) / <double>divisor[j]
-                        if part > share:
-                            share = part
-                share = share / weight[i * (m + 1)]
-            heap[0].share = share
+            heap[0].share = share_of(demand, tasks[i] + after, m, divisor, weight + i * (m + 1))
             if by_grants:
                 heap[0].grants = tasks[i]
             sift_down(heap, size, 0)
@@ -2641,3 +2654,475 @@ def fill(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint 
         PyMem_Free(tasks)
         PyMem_Free(picks)
         PyMem_Free(heap)
+
+
+def fill_in_bulk(demands, capacity, counted, weights, caps, ranks, bint by_grants, bint stop, bint after=False):
+    """The tasks of each user as `fill` gives them, found by searching for the level that filling gets to.
+
+    See `_purepath.fill_in_bulk`, whose twin this is. O(rounds x users x (resources + log users)).
+    """
+    cdef Filling filling = Filling(demands, capacity, counted, weights, caps, ranks, by_grants, after)
+    while filling.size and not (filling.approach(stop) or filling.finish(stop)):
+        pass
+    return [filling.given[i] for i in range(filling.n)]
+
+
+@cython.final
+cdef class Filling:
+    """Whole tasks as they are given: who is still in, what each has, what is free, and the level that was reached.
+
+    The users that are still in have every task with a key below the level. What is estimated in floats only says where
+    to look: tasks are given where they were counted to fit.
+    """
+
+    cdef Py_ssize_t n, m, size
+    cdef Py_ssize_t stride               # from one user's weights to the next's
+    cdef bint by_grants, after
+    cdef double level, step, rising
+    cdef long long *demands
+    cdef long long *free
+    cdef long long *capacity
+    cdef long long *rest
+    cdef double *counted
+    cdef double *parts
+    cdef double *weights
+    cdef long long *caps
+    cdef long long *ranks
+    cdef long long *given
+    cdef long long *counts
+    cdef double *rates
+    cdef double *left
+    cdef double *used
+    cdef double *slope
+    cdef int *users
+    cdef Entry *heap
+
+    def __cinit__(self, demands, capacity, counted, weights, caps, ranks, bint by_grants, bint after):
+        cdef Py_ssize_t i, j
+        cdef Py_ssize_t n = len(demands)
+        cdef Py_ssize_t m = len(capacity)
+        cdef double cost
+        self.n, self.m = n, m
+        self.by_grants, self.after = by_grants, after
+        self.stride = 1
+        for weight in weights:
+            if isinstance(weight, tuple):
+                self.stride = m + 1
+                break
+        self.demands = <long long *>_grown(NULL, (n * m + 1) * sizeof(long long))
+        self.free = <long long *>_grown(NULL, (m + 1) * sizeof(long long))
+        self.capacity = <long long *>_grown(NULL, (m + 1) * sizeof(long long))
+        self.rest = <long long *>_grown(NULL, (m + 1) * sizeof(long long))
+        self.counted = <double *>_grown(NULL, (m + 1) * sizeof(double))
+        self.weights = <double *>_grown(NULL, (n * self.stride + 1) * sizeof(double))
+        self.caps = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
+        self.ranks = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
+        self.given = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
+        self.counts = <long long *>_grown(NULL, (n + 1) * sizeof(long long))
+        self.rates = <double *>_grown(NULL, (n + 1) * sizeof(double))
+        self.parts = <double *>_grown(NULL, (n * m + 1) * sizeof(double))
+        self.left = <double *>_grown(NULL, (m + 1) * sizeof(double))
+        self.used = <double *>_grown(NULL, (m + 1) * sizeof(double))
+        self.slope = <double *>_grown(NULL, (m + 1) * sizeof(double))
+        self.users = <int *>_grown(NULL, (n + 1) * sizeof(int))
+        self.heap = <Entry *>_grown(NULL, (n + 1) * sizeof(Entry))
+        self.size = 0
+        self.level = 0.0
+        self.step = 0.0                  # of the level, in which about the square root of the users in tasks is given
+        self.rising = 0.0
+        for j in range(m):
+            self.capacity[j] = capacity[j]
+            self.free[j] = self.capacity[j]
+            self.counted[j] = <double><long long>counted[j]
+        for i in range(n):
+            row = demands[i]
+            for j in range(m):
+                self.demands[i * m + j] = row[j]
+                # What a task takes of each capacity, about.
+                self.parts[i * m + j] = 0.0
+                if self.demands[i * m + j] > 0:
+                    self.parts[i * m + j] = <double>self.demands[i * m + j] / <double>self.capacity[j]
+            weight = weights[i]
+            if isinstance(weight, tuple):
+                self.weights[i * self.stride] = 0.0
+                for j in range(m):
+                    self.weights[i * self.stride + 1 + j] = weight[j]
+            else:
+                self.weights[i * self.stride] = weight
+            self.caps[i] = caps[i]
+            self.ranks[i] = ranks[i]
+            self.given[i] = 0
+            self.counts[i] = 0
+            if self.caps[i] != 0:
+                self.users[self.size] = <int>i
+                self.size += 1
+        for i in range(n):
+            cost = self.key(i, 1 - after)
+            self.rates[i] = 1.0 / cost if cost > 0.0 else INF
+
+    def __dealloc__(self):
+        PyMem_Free(self.demands)
+        PyMem_Free(self.free)
+        PyMem_Free(self.capacity)
+        PyMem_Free(self.rest)
+        PyMem_Free(self.parts)
+        PyMem_Free(self.left)
+        PyMem_Free(self.counted)
+        PyMem_Free(self.weights)
+        PyMem_Free(self.caps)
+        PyMem_Free(self.ranks)
+        PyMem_Free(self.given)
+        PyMem_Free(self.counts)
+        PyMem_Free(self.rates)
+        PyMem_Free(self.used)
+        PyMem_Free(self.slope)
+        PyMem_Free(self.users)
+        PyMem_Free(self.heap)
+
+    cdef inline double key(self, Py_ssize_t i, long long count) noexcept nogil:
+        """The key of the task that the user gets after so many."""
+        return share_of(
+            self.demands + i * self.m, count + self.after, self.m, self.counted, self.weights + i * self.stride
+        )
+
+    cdef long long alone(self, Py_ssize_t i) noexcept nogil:
+        """How many more tasks of this user would fit."""
+        cdef Py_ssize_t j
+        cdef long long *demand = self.demands + i * self.m
+        cdef long long least = -1
+        cdef long long fitting
+        for j in range(self.m):
+            if demand[j] > 0:
+                fitting = self.free[j] // demand[j]
+                if least < 0 or fitting < least:
+                    least = fitting
+        return least
+
+    cdef inline bint fits(self, Py_ssize_t i) noexcept nogil:
+        """Whether one more task of this user fits."""
+        cdef Py_ssize_t j
+        cdef long long *demand = self.demands + i * self.m
+        for j in range(self.m):
+            if demand[j] > self.free[j]:
+                return False
+        return True
+
+    cdef inline void give(self, Py_ssize_t i, long long more) noexcept nogil:
+        cdef Py_ssize_t j
+        cdef long long *demand = self.demands + i * self.m
+        for j in range(self.m):
+            self.free[j] -= more * demand[j]
+        self.given[i] += more
+
+    # -- many tasks at once
+
+    cdef bint approach(self, bint stop) except -1:
+        """Give tasks until about one a user is left before the first that does not fit; True if the filling is over."""
+        cdef Py_ssize_t at, i
+        cdef Py_ssize_t size = 0
+        cdef double few, floor, ceiling, level, rising, step
+        cdef bint costless = False
+        for at in range(self.size):
+            if self.rates[self.users[at]] == INF:
+                costless = True
+                break
+        if costless:
+            # Tasks that cost no share come before all others.
+            if not self.reach(SMALLEST):
+                self.step = SMALLEST
+                return self.tied(SMALLEST, stop)
+            for at in range(self.size):
+                i = self.users[at]
+                if self.given[i] != self.caps[i]:
+                    self.users[size] = <int>i
+                    size += 1
+            self.size = size
+        few = <double>self.size + 64.0
+        floor, ceiling = self.level, INF
+        level = self.guess()
+        if level == INF and self.reach(INF):
+            return True  # everybody has its most
+        if self.rising == 0.0:
+            for at in range(self.size):
+                self.rising += self.rates[self.users[at]]
+        rising = self.rising
+        step = few / rising
+        self.step = sqrt(few) / rising
+        level -= self.step  # so that it mostly fits: a guess is off by about so many tasks
+        while (ceiling - floor) * rising > 2.0 * few:
+            if not floor < level < ceiling:
+                level = floor + (ceiling - floor) / 2 if ceiling < INF else floor + step
+                if ceiling < INF and not floor < level < ceiling:
+                    self.level, self.step = floor, ceiling - floor
+                    return self.tied(ceiling, stop)
+            if self.estimate(level, -<double>self.after) and self.reach(level):
+                floor = level
+                level += step
+            else:
+                ceiling = level
+                level -= step
+            step *= 4.0
+        self.level = floor
+        return False
+
+    cdef double guess(self) noexcept nogil:
+        """About the level at which a task does not fit: that of divisible tasks, half a task ahead of the level.
+
+        By Newton's rule from below, as what is used rises ever slower when users come to their caps.
+        """
+        cdef Py_ssize_t j
+        cdef double level = self.level
+        cdef double more, room
+        for _ in range(12):
+            self.estimate(level, 0.5 - <double>self.after)
+            more = INF
+            for j in range(self.m):
+                if self.slope[j] > 0.0:
+                    room = (self.left[j] - self.used[j]) / self.slope[j]
+                    if room < more:
+                        more = room
+            level += more
+            if more == INF or more * self.rising < 1.0:
+                break
+        return level
+
+    cdef bint estimate(self, double level, double ahead) noexcept nogil:
+        """About what tasks up to the level use, each user so far ahead of it; False if that is more than is free."""
+        cdef Py_ssize_t at, i, j
+        cdef Py_ssize_t m = self.m
+        cdef double *part
+        cdef double rate, count
+        cdef double rising = 0.0
+        for j in range(m):
+            self.left[j] = 0.0
+            if self.capacity[j] > 0:
+                self.left[j] = <double>self.free[j] / <double>self.capacity[j]
+            self.used[j] = self.slope[j] = 0.0
+        for at in range(self.size):
+            i = self.users[at]
+            rate = self.rates[i]
+            count = level * rate + ahead
+            if 0 <= self.caps[i] and <double>self.caps[i] <= count:
+                count = <double>self.caps[i]
+                rate = 0.0
+            count -= <double>self.given[i]
+            part = self.parts + i * m
+            for j in range(m):
+                self.used[j] += count * part[j]
+                self.slope[j] += rate * part[j]
+            rising += rate
+        self.rising = rising
+        for j in range(m):
+            if self.used[j] > self.left[j] + ROUGH:
+                return False
+        return True
+
+    cdef bint reach(self, double level) noexcept nogil:
+        """Give every task with a key below the level, if they all fit."""
+        cdef Py_ssize_t at, i, j
+        cdef Py_ssize_t m = self.m
+        cdef long long *demand
+        cdef long long count, more
+        for j in range(m):
+            self.rest[j] = self.free[j]
+        for at in range(self.size):
+            i = self.users[at]
+            count = self.below(i, level)
+            if count < 0:
+                return False
+            more = count - self.given[i]
+            demand = self.demands + i * m
+            for j in range(m):
+                self.rest[j] -= more * demand[j]
+                if self.rest[j] < 0:
+                    return False
+            self.counts[i] = count
+        for j in range(m):
+            self.free[j] = self.rest[j]
+        for at in range(self.size):
+            i = self.users[at]
+            self.given[i] = self.counts[i]
+        return True
+
+    cdef inline long long below(self, Py_ssize_t i, double level) noexcept nogil:
+        """How many tasks of this user have a key below the level: at least what it has, at most its cap.
+
+        -1 for many more than fit, which could leave 64 bits.
+        """
+        cdef Py_ssize_t j
+        cdef long long least = self.given[i]
+        cdef long long most = self.caps[i]
+        cdef long long high, low, step, middle
+        cdef long long *demand = self.demands + i * self.m
+        cdef double guess = level * self.rates[i] - <double>self.after
+        cdef double more
+        if most < 0 and guess == INF:
+            most = least + self.alone(i) + 1  # one is there to be refused
+        if 0 <= most and <double>most <= guess:
+            guess = <double>most
+        more = guess - <double>least
+        for j in range(self.m):
+            if more * <double>demand[j] > 2.0 * <double>self.free[j] + 16.0 * <double>demand[j]:
+                return -1
+        high = <long long>ceil(guess)
+        if high < least:
+            high = least
+        # The guess is off by a rounding: a task or so, more where there are more than 2**53.
+        low = high
+        step = 1
+        if high != most and self.key(i, high) < level:
+            while True:
+                low = high + 1
+                high += step
+                step *= 2
+                if 0 <= most <= high:
+                    high = most
+                    break
+                if self.key(i, high) >= level:
+                    break
+        else:
+            while low > least and self.key(i, low - 1) >= level:
+                high = low - 1
+                low = max(low - step, least)
+                step *= 2
+            low = min(low, high)
+        while low < high:
+            middle = (low + high) // 2
+            if self.key(i, middle) < level:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    cdef bint tied(self, double level, bint stop) except -1:
+        """Give of many tasks with one key, just below the level, until one does not fit; True if the filling is over.
+
+        Whole turns of a task each, or each user all of its own by rank.
+        """
+        cdef Py_ssize_t at, i
+        cdef long long low = -1
+        cdef long long high = 0
+        cdef long long count, most, middle, wanted, more
+        for at in range(self.size):
+            i = self.users[at]
+            most = self.given[i] + self.alone(i) + 1
+            count = self.below(i, level)
+            self.counts[i] = most if count < 0 else min(count, most)
+            low = self.given[i] if low < 0 else min(low, self.given[i])
+            high = max(high, self.counts[i])
+        if self.by_grants:
+            while high - low > 1:
+                middle = (low + high) // 2
+                if self.turns(middle):
+                    low = middle
+                else:
+                    high = middle
+            return False
+        for i in sorted([self.users[at] for at in range(self.size)], key=lambda i: self.ranks[<Py_ssize_t>i]):
+            wanted = self.counts[i] - self.given[i]
+            more = min(wanted, self.alone(i))
+            self.give(i, more)
+            if more < wanted and stop:
+                return True
+        return False
+
+    cdef bint turns(self, long long turn) noexcept nogil:
+        """Give every tied task up to that turn, if they all fit."""
+        cdef Py_ssize_t at, i, j
+        cdef long long *demand
+        cdef long long more
+        for j in range(self.m):
+            self.rest[j] = self.free[j]
+        for at in range(self.size):
+            i = self.users[at]
+            more = max(min(turn, self.counts[i]) - self.given[i], 0)
+            demand = self.demands + i * self.m
+            for j in range(self.m):
+                self.rest[j] -= more * demand[j]
+                if self.rest[j] < 0:
+                    return False
+        for j in range(self.m):
+            self.free[j] = self.rest[j]
+        for at in range(self.size):
+            i = self.users[at]
+            self.given[i] = max(min(turn, self.counts[i]), self.given[i])
+        return True
+
+    # -- one task at a time
+
+    cdef bint finish(self, bint stop) noexcept nogil:
+        """Give tasks in order until one does not fit, then about one a user; True if the filling is over.
+
+        In bands of levels, so that only those users are put in order whose turn it may be.
+        """
+        cdef Py_ssize_t at, i, size, kept
+        cdef Py_ssize_t since = self.size
+        cdef double limit = self.level + self.step
+        cdef double left = INF
+        cdef Entry *heap = self.heap
+        while self.size and left > 0.0:
+            size = 0
+            for at in range(self.size):
+                i = self.users[at]
+                self.entry(&heap[size], i)
+                if heap[size].share < limit:
+                    size += 1
+            heapify(heap, size)
+            while size and left > 0.0:
+                i = heap[0].user
+                if self.given[i] == self.caps[i]:
+                    size -= 1
+                    heap[0] = heap[size]
+                    sift_down(heap, size, 0)
+                elif self.fits(i):
+                    self.give(i, 1)
+                    left -= 1.0
+                    since += 1
+                    self.entry(&heap[0], i)
+                    if not heap[0].share < limit:
+                        size -= 1
+                        heap[0] = heap[size]
+                    sift_down(heap, size, 0)
+                elif stop:
+                    return True
+                else:
+                    size -= 1
+                    heap[0] = heap[size]
+                    sift_down(heap, size, 0)
+                    if 8 * since >= self.size:  # a look at all of them is worth it
+                        self.drop(stop)
+                        kept = 0
+                        for at in range(size):
+                            if self.fits(heap[at].user):
+                                heap[kept] = heap[at]
+                                kept += 1
+                        size = kept
+                        heapify(heap, size)
+                        since = 0
+                    left = min(left, <double>self.size + 64.0)
+            if size:
+                self.level = heap[0].share
+            else:
+                self.level = limit
+                self.step *= 4.0
+                limit += self.step
+                self.drop(stop)
+        return False
+
+    cdef void drop(self, bint stop) noexcept nogil:
+        """Leave out who has its most, or whose next task does not fit, unless that is to end the filling."""
+        cdef Py_ssize_t at, i
+        cdef Py_ssize_t size = 0
+        for at in range(self.size):
+            i = self.users[at]
+            if self.given[i] != self.caps[i] and (stop or self.fits(i)):
+                self.users[size] = <int>i
+                size += 1
+        self.size = size
+
+    cdef inline void entry(self, Entry *place, Py_ssize_t i) noexcept nogil:
+        cdef long long count = self.given[i]
+        place.share = self.key(i, count)
+        place.grants = count if self.by_grants else 0
+        place.rank = self.ranks[i]
+        place.user = <int>i

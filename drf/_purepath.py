@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from functools import cmp_to_key
-from heapq import heapify, heappop, heappush
-from math import fsum
+from heapq import heapify, heappop, heappush, heapreplace
+from math import ceil, fsum
+from operator import le
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-KERNEL = 8
+KERNEL = 9
 """Both twins carry it; different numbers mean that the compiled one is stale."""
 
 LOAD = 256
@@ -46,6 +47,13 @@ SPLIT = 2.0**27 + 1.0
 NEAR = 2.0**-50
 EARLY = 1.0 + NEAR
 """How near to each other, relatively, doubles do not decide; how much earlier than computed a match is due."""
+
+INF = float("inf")
+ROUGH = 1e-12
+"""More than what rounding does to a sum of shares, less than matters."""
+
+SMALLEST = 5e-324
+"""The least number above 0: below it are the keys of tasks that cost no share."""
 
 _MASK = (1 << 64) - 1
 
@@ -1652,6 +1660,22 @@ def shuffle(items: list[Any], state: int) -> int:
     return state
 
 
+def share_of(
+    demand: Sequence[int], count: int, counted: Sequence[int], weight: float | tuple[float, ...]
+) -> float:
+    """The dominant share by weight of so many tasks: the one expression that whole tasks are ordered by."""
+    share = 0.0
+    if isinstance(weight, tuple):
+        for j, top in enumerate(counted):
+            if top > 0:
+                share = max(share, (count * demand[j] / top) / weight[j])
+        return share
+    for j, top in enumerate(counted):
+        if top > 0:
+            share = max(share, count * demand[j] / top)
+    return share / weight
+
+
 def fill(
     demands: Sequence[Sequence[int]],
     capacity: Sequence[int],
@@ -1662,20 +1686,25 @@ def fill(
     by_grants: bool,
     stop: bool,
     want_steps: bool,
+    after: bool = False,
 ) -> tuple[list[int], list[int]]:
     """Progressive filling with whole tasks: the user with the lowest share gets its next task, as long as one fits.
 
     Algorithm 1 of the DRF paper (Ghodsi et al., NSDI 2011). ``demands[i]`` are the units of one task of user i,
     ``counted`` is the capacity that shares are divided by (0: the resource does not count), ``caps[i]`` the most tasks
     (-1: no end), ties go to the lower number of tasks (if ``by_grants``), then to the lower rank. A user whose task
-    does not fit is dropped, or ends the filling (``stop``). Gives the tasks of each user, and the users in the order
-    they were picked. O(tasks (log users + resources)).
+    does not fit is dropped, or ends the filling (``stop``). With ``after`` the share that a user would have after its
+    next task decides. Gives the tasks of each user, and the users in the order they were picked. O(tasks (log users +
+    resources)).
     """
     free = list(capacity)
     columns = range(len(free))
     tasks = [0] * len(demands)
     picks: list[int] = []
-    heap = [(0.0, 0, ranks[i], i) for i in range(len(demands))]
+    ahead = int(after)
+    heap: list[tuple[float, int, int, int]] = []
+    for i in range(len(demands)):
+        heap.append((share_of(demands[i], ahead, counted, weights[i]), 0, ranks[i], i))
     heapify(heap)
     while heap:
         _, _, rank, i = heappop(heap)
@@ -1696,16 +1725,322 @@ def fill(
         tasks[i] += 1
         if want_steps:
             picks.append(i)
-        share = 0.0
-        weight = weights[i]
-        if isinstance(weight, tuple):
-            for j in columns:
-                if counted[j] > 0:
-                    share = max(share, (tasks[i] * demand[j] / counted[j]) / weight[j])
-        else:
-            for j in columns:
-                if counted[j] > 0:
-                    share = max(share, tasks[i] * demand[j] / counted[j])
-            share = share / weight
+        share = share_of(demand, tasks[i] + ahead, counted, weights[i])
         heappush(heap, (share, tasks[i] if by_grants else 0, rank, i))
     return tasks, picks
+
+
+def fill_in_bulk(
+    demands: Sequence[Sequence[int]],
+    capacity: Sequence[int],
+    counted: Sequence[int],
+    weights: Sequence[float | tuple[float, ...]],
+    caps: Sequence[int],
+    ranks: Sequence[int],
+    by_grants: bool,
+    stop: bool,
+    after: bool = False,
+) -> list[int]:
+    """The tasks of each user as `fill` gives them, found by searching for the level that filling gets to.
+
+    >>> fill_in_bulk([[1, 4], [3, 1]], [9, 18], [9, 18], [1.0, 1.0], [-1, -1], [0, 1], True, False)
+    [3, 2]
+
+    The order of `fill` merges, for each user, the keys of its tasks. So what is given before the first task that does
+    not fit is every task below some level, and a few more one at a time. O(rounds x users x (resources + log users)),
+    whatever the number of tasks: a round is a guess at the level, a few looks at all users, and about a task a user one
+    at a time; the next goes on with those whose task still fits.
+    """
+    filling = _Filling(demands, capacity, counted, weights, caps, ranks, by_grants, after)
+    while filling.users and not (filling.approach(stop) or filling.finish(stop)):
+        pass
+    return filling.given
+
+
+class _Filling:
+    """Whole tasks as they are given: who is still in, what each has, what is free, and the level that was reached.
+
+    The users that are still in have every task with a key below the level. What is estimated in floats only says where
+    to look: tasks are given where they were counted to fit.
+    """
+
+    def __init__(
+        self,
+        demands: Sequence[Sequence[int]],
+        capacity: Sequence[int],
+        counted: Sequence[int],
+        weights: Sequence[float | tuple[float, ...]],
+        caps: Sequence[int],
+        ranks: Sequence[int],
+        by_grants: bool,
+        after: bool,
+    ) -> None:
+        n = len(demands)
+        self.demands, self.weights, self.caps, self.ranks = demands, weights, caps, ranks
+        self.by_grants, self.after = by_grants, int(after)
+        self.capacity, self.free = capacity, list(capacity)
+        self.columns = range(len(self.free))
+        self.counted = counted
+        # What a task takes of each capacity, about.
+        self.parts = [
+            [q / top if q else 0.0 for q, top in zip(demand, capacity, strict=True)]
+            for demand in demands
+        ]
+        self.given = [0] * n
+        self.counts = [0] * n  # what users would have in all at the level looked at
+        self.users = [i for i in range(n) if caps[i] != 0]
+        self.level = 0.0
+        self.step = (
+            0.0  # of the level, in which about the square root of the users in tasks is given
+        )
+        # How many tasks make a share of 1, about; without end where a task costs no share.
+        costs = [self.key(i, 1 - self.after) for i in range(n)]
+        self.rates = [1.0 / cost if cost else INF for cost in costs]
+        # Of the last estimate: the part of each capacity that is free, that would be used, how fast that rises with the
+        # level, and how fast the number of tasks rises.
+        self.left = [0.0] * len(self.free)
+        self.used = [0.0] * len(self.free)
+        self.slope = [0.0] * len(self.free)
+        self.rising = 0.0
+
+    def key(self, i: int, count: int) -> float:
+        """The key of the task that the user gets after so many."""
+        return share_of(self.demands[i], count + self.after, self.counted, self.weights[i])
+
+    def alone(self, i: int) -> int:
+        """How many more tasks of this user would fit."""
+        return min(f // q for f, q in zip(self.free, self.demands[i], strict=True) if q > 0)
+
+    def fits(self, i: int) -> bool:
+        """Whether one more task of this user fits."""
+        return all(map(le, self.demands[i], self.free))
+
+    def give(self, i: int, more: int) -> None:
+        demand = self.demands[i]
+        for j in self.columns:
+            self.free[j] -= more * demand[j]
+        self.given[i] += more
+
+    # -- many tasks at once
+
+    def approach(self, stop: bool) -> bool:
+        """Give tasks until about one a user is left before the first that does not fit; True if the filling is over."""
+        if any(self.rates[i] == INF for i in self.users):
+            # Tasks that cost no share come before all others.
+            if not self.reach(SMALLEST):
+                self.step = SMALLEST
+                return self.tied(SMALLEST, stop)
+            self.users = [i for i in self.users if self.given[i] != self.caps[i]]
+        few = len(self.users) + 64.0
+        floor, ceiling = self.level, INF
+        level = self.guess()
+        if level == INF and self.reach(INF):
+            return True  # everybody has its most
+        if self.rising == 0.0:
+            for i in self.users:
+                self.rising += self.rates[i]
+        rising = self.rising
+        step = few / rising
+        self.step = few**0.5 / rising
+        level -= self.step  # so that it mostly fits: a guess is off by about so many tasks
+        while (ceiling - floor) * rising > 2.0 * few:
+            if not floor < level < ceiling:
+                level = floor + (ceiling - floor) / 2 if ceiling < INF else floor + step
+                if ceiling < INF and not floor < level < ceiling:
+                    self.level, self.step = floor, ceiling - floor
+                    return self.tied(ceiling, stop)
+            if self.estimate(level, -self.after) and self.reach(level):
+                floor = level
+                level += step
+            else:
+                ceiling = level
+                level -= step
+            step *= 4.0
+        self.level = floor
+        return False
+
+    def guess(self) -> float:
+        """About the level at which a task does not fit: that of divisible tasks, half a task ahead of the level.
+
+        By Newton's rule from below, as what is used rises ever slower when users come to their caps.
+        """
+        level = self.level
+        for _ in range(12):
+            self.estimate(level, 0.5 - self.after)
+            more = INF
+            for j in self.columns:
+                if self.slope[j] > 0.0:
+                    more = min(more, (self.left[j] - self.used[j]) / self.slope[j])
+            level += more
+            if more == INF or more * self.rising < 1.0:
+                break
+        return level
+
+    def estimate(self, level: float, ahead: float) -> bool:
+        """About what tasks up to the level use, each user so far ahead of it; False if that is more than is free."""
+        self.rising = 0.0
+        for j in self.columns:
+            self.left[j] = self.free[j] / self.capacity[j] if self.capacity[j] else 0.0
+            self.used[j] = self.slope[j] = 0.0
+        for i in self.users:
+            rate = self.rates[i]
+            count = level * rate + ahead
+            if 0 <= self.caps[i] <= count:
+                count = float(self.caps[i])
+                rate = 0.0
+            count -= self.given[i]
+            part = self.parts[i]
+            for j in self.columns:
+                self.used[j] += count * part[j]
+                self.slope[j] += rate * part[j]
+            self.rising += rate
+        return all(self.used[j] <= self.left[j] + ROUGH for j in self.columns)
+
+    def reach(self, level: float) -> bool:
+        """Give every task with a key below the level, if they all fit."""
+        left = list(self.free)
+        for i in self.users:
+            count = self.below(i, level)
+            more = count - self.given[i]
+            demand = self.demands[i]
+            for j in self.columns:
+                left[j] -= more * demand[j]
+                if left[j] < 0:
+                    return False
+            self.counts[i] = count
+        self.free = left
+        for i in self.users:
+            self.given[i] = self.counts[i]
+        return True
+
+    def below(self, i: int, level: float) -> int:
+        """How many tasks of this user have a key below the level: at least what it has, at most its cap."""
+        least, most = self.given[i], self.caps[i]
+        guess = level * self.rates[i] - self.after
+        if most < 0 and guess == INF:
+            most = least + self.alone(i) + 1  # one is there to be refused
+        if 0 <= most <= guess:
+            high = most
+        else:
+            high = max(ceil(guess), least)
+        # The guess is off by a rounding: a task or so, more where there are more than 2**53.
+        low = high
+        step = 1
+        if high != most and self.key(i, high) < level:
+            while True:
+                low = high + 1
+                high += step
+                step *= 2
+                if 0 <= most <= high:
+                    high = most
+                    break
+                if self.key(i, high) >= level:
+                    break
+        else:
+            while low > least and self.key(i, low - 1) >= level:
+                high = low - 1
+                low = max(low - step, least)
+                step *= 2
+            low = min(low, high)
+        while low < high:
+            middle = (low + high) // 2
+            if self.key(i, middle) < level:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def tied(self, level: float, stop: bool) -> bool:
+        """Give of many tasks with one key, just below the level, until one does not fit; True if the filling is over.
+
+        Whole turns of a task each, or each user all of its own by rank.
+        """
+        low, high = -1, 0
+        for i in self.users:
+            self.counts[i] = min(self.below(i, level), self.given[i] + self.alone(i) + 1)
+            low = self.given[i] if low < 0 else min(low, self.given[i])
+            high = max(high, self.counts[i])
+        if self.by_grants:
+            while high - low > 1:
+                middle = (low + high) // 2
+                if self.turns(middle):
+                    low = middle
+                else:
+                    high = middle
+            return False
+        for i in sorted(self.users, key=self.ranks.__getitem__):
+            wanted = self.counts[i] - self.given[i]
+            more = min(wanted, self.alone(i))
+            self.give(i, more)
+            if more < wanted and stop:
+                return True
+        return False
+
+    def turns(self, turn: int) -> bool:
+        """Give every tied task up to that turn, if they all fit."""
+        left = list(self.free)
+        for i in self.users:
+            more = max(min(turn, self.counts[i]) - self.given[i], 0)
+            demand = self.demands[i]
+            for j in self.columns:
+                left[j] -= more * demand[j]
+                if left[j] < 0:
+                    return False
+        self.free = left
+        for i in self.users:
+            self.given[i] = max(min(turn, self.counts[i]), self.given[i])
+        return True
+
+    # -- one task at a time
+
+    def finish(self, stop: bool) -> bool:
+        """Give tasks in order until one does not fit, then about one a user; True if the filling is over.
+
+        In bands of levels, so that only those users are put in order whose turn it may be.
+        """
+        limit = self.level + self.step
+        left, since = INF, len(self.users)
+        while self.users and left > 0:
+            heap = [entry for i in self.users if (entry := self.entry(i))[0] < limit]
+            heapify(heap)
+            while heap and left > 0:
+                i = heap[0][3]
+                if self.given[i] == self.caps[i]:
+                    heappop(heap)
+                elif self.fits(i):
+                    self.give(i, 1)
+                    left -= 1
+                    since += 1
+                    entry = self.entry(i)
+                    if entry[0] < limit:
+                        heapreplace(heap, entry)
+                    else:
+                        heappop(heap)
+                elif stop:
+                    return True
+                else:
+                    heappop(heap)
+                    if 8 * since >= len(self.users):  # a look at all of them is worth it
+                        self.drop(stop)
+                        heap = [entry for entry in heap if self.fits(entry[3])]
+                        heapify(heap)
+                        since = 0
+                    left = min(left, len(self.users) + 64.0)
+            if heap:
+                self.level = heap[0][0]
+            else:
+                self.level = limit
+                self.step *= 4.0
+                limit += self.step
+                self.drop(stop)
+        return False
+
+    def drop(self, stop: bool) -> None:
+        """Leave out who has its most, or whose next task does not fit, unless that is to end the filling."""
+        self.users = [
+            i for i in self.users if self.given[i] != self.caps[i] and (stop or self.fits(i))
+        ]
+
+    def entry(self, i: int) -> tuple[float, int, int, int]:
+        count = self.given[i]
+        return (self.key(i, count), count if self.by_grants else 0, self.ranks[i], i)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from drf.errors import DuplicateName, InvalidOption, InvalidQuantity, UnknownName
+from drf.matrix import Drawn, Matrix, distinct, read
 from drf.plugins import Weight
 from drf.resources import Resources
 from drf.units import check_name, exact_fraction
@@ -21,10 +22,10 @@ _LEAST_WEIGHT = Fraction(1, 10**100)
 class Table(NamedTuple):
     """What is divided: users by resources, and the capacity of the pool (of machines: their sum, and each)."""
 
-    users: list[Any]
+    users: Sequence[Any]
     resources: list[Any]
     pool: list[Fraction]
-    needs: list[list[Fraction]]
+    needs: Sequence[list[Fraction]]
     machines: list[Any]
     rooms: list[list[Fraction]]
 
@@ -93,6 +94,14 @@ def from_arrays(capacity: Any, demands: Any) -> Table:
             f"capacity has shape {pool.shape} and demands {needs.shape}; "
             f"give (resources,) and (users, resources), or (machines, resources) for machines"
         )
+    if pool.ndim == 1:
+        units = read(pool, needs)
+        if units is not None and units[0][1].any(axis=1).all():
+            (tops, rows), scale = units
+            total = [Fraction(q, scale) for q in tops.tolist()]
+            return Table(
+                range(len(rows)), list(range(len(total))), total, Matrix(rows, scale), [], []
+            )
     rows = [
         [exact_fraction(f"demand of user {i}, resource {j}", q) for j, q in enumerate(row)]
         for i, row in enumerate(needs.tolist())
@@ -109,14 +118,14 @@ def from_arrays(capacity: Any, demands: Any) -> Table:
     return Table(list(range(len(rows))), columns, total, rows, machines, tops if machines else [])
 
 
-def read_eligible(users: list[Any], machines: list[Any], given: Any) -> list[list[int]]:
+def read_eligible(users: Sequence[Any], machines: list[Any], given: Any) -> Sequence[list[int]]:
     """The machines that each user may use, as positions; from names by user (missing: all), or an array of truths.
 
     Raises UnknownName, InvalidOption.
     """
     every = list(range(len(machines)))
     if given is None:
-        return [list(every) for _ in users]
+        return [list(every) for _ in users] if machines else []
     if not machines:
         raise InvalidOption("eligible= names machines, and capacity is one pool; give machines")
     if not isinstance(given, Mapping):
@@ -146,7 +155,7 @@ def _check_need(user: Any, need: Sequence[Fraction]) -> None:
         )
 
 
-def _by_user(what: str, users: list[Any], given: Any, default: Any) -> list[Any]:
+def _by_user(what: str, users: Sequence[Any], given: Any, default: Any) -> list[Any]:
     if given is None:
         return [default] * len(users)
     if isinstance(given, Mapping):
@@ -164,18 +173,34 @@ def _by_user(what: str, users: list[Any], given: Any, default: Any) -> list[Any]
 
 
 def read_weights(
-    users: list[Any], resources: list[Any], given: Any, nodes: Sequence[Any] = ()
-) -> tuple[list[Weight], dict[Any, Weight]]:
+    users: Sequence[Any], resources: list[Any], given: Any, nodes: Sequence[Any] = ()
+) -> tuple[Sequence[Weight], dict[Any, Weight]]:
     """The weight of each user, and of each of the inner nodes that has one. Raises UnknownName, InvalidOption."""
     inner: dict[Any, Any] = {}
     if isinstance(given, Mapping) and nodes:
         inner = {node: given[node] for node in nodes if node in given}
         given = {user: weight for user, weight in given.items() if user not in inner}
+    if isinstance(users, range) and (given is None or getattr(given, "ndim", 0) == 1):
+        return _drawn_weights(users, given), {}
     mine = _by_user("weights", users, given, 1)
     return (
         [_weight(user, weight, resources) for user, weight in zip(users, mine, strict=True)],
         {node: _weight(node, weight, resources) for node, weight in inner.items()},
     )
+
+
+def _drawn_weights(users: range, given: Any) -> Drawn:
+    """The weights of rows as the few different ones that there are."""
+    import numpy as np  # noqa: PLC0415 (users are rows of an array)
+
+    if given is None:
+        return Drawn([Fraction(1)], np.zeros(len(users), dtype=np.int64))
+    _by_user("weights", users, given, 1)
+    if given.dtype.kind in "iu" and len(given) and given.min() >= 0:
+        first, index = distinct(given)
+    else:
+        _, first, index = np.unique(given, return_index=True, return_inverse=True)
+    return Drawn([_positive(row, given[row].item()) for row in first.tolist()], index)
 
 
 def _weight(user: Any, weight: Any, resources: list[Any]) -> Weight:
@@ -207,9 +232,13 @@ def _positive(user: Any, weight: Any) -> Fraction:
     return value
 
 
-def read_caps(users: list[Any], given: Any, divisible: bool = False) -> list[int | Fraction | None]:
+def read_caps(
+    users: Sequence[Any], given: Any, divisible: bool = False
+) -> list[int | Fraction | None]:
     """The most tasks of each user, None for no end; divisible ones in parts. Raises InvalidOption, UnknownName."""
     caps = _by_user("max_tasks", users, given, None)
+    if given is None:
+        return caps
     return [_cap(user, cap, divisible) for user, cap in zip(users, caps, strict=True)]
 
 
@@ -227,8 +256,10 @@ def _cap(user: Any, cap: Any, divisible: bool) -> int | Fraction | None:
     return int(number) if number.denominator == 1 else number
 
 
-def read_ranks(users: list[Any], tie_break: Sequence[Any] | None) -> list[int]:
+def read_ranks(users: Sequence[Any], tie_break: Sequence[Any] | None) -> Sequence[int]:
     """The place of each user in ties: by name, or as given. Raises InvalidOption, UnknownName, DuplicateName."""
+    if tie_break is None and isinstance(users, range):
+        return users
     if tie_break is None:
         try:
             order = sorted(range(len(users)), key=lambda i: users[i])

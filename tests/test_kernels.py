@@ -669,7 +669,7 @@ FADING_INNER = (
 
 
 def _public(module: ModuleType) -> list[str]:
-    own = {"KERNEL", "Fading", "Order", "Vector", "fill"}
+    own = {"KERNEL", "Fading", "Order", "Vector", "fill", "fill_in_bulk"}
     return sorted(n for n in vars(module) if n in own)
 
 
@@ -683,9 +683,12 @@ def test_twins_have_the_same_names_signatures_and_docstrings(
 ) -> None:
     pure, fast = kernels
     assert pure.KERNEL == fast.KERNEL
-    assert _public(pure) == _public(fast) == ["Fading", "KERNEL", "Order", "Vector", "fill"]
+    names = ["Fading", "KERNEL", "Order", "Vector", "fill", "fill_in_bulk"]
+    assert _public(pure) == _public(fast) == names
     classes = ("Fading", "Order", "Vector")
-    pairs = [(getattr(pure, name), getattr(fast, name)) for name in ("fill", *classes)]
+    pairs = [
+        (getattr(pure, name), getattr(fast, name)) for name in ("fill", "fill_in_bulk", *classes)
+    ]
     # C functions in the compiled one
     inner = {"_place", "_unplace", "_share_of", "_rebuild", *FADING_INNER}
     for cls in classes:

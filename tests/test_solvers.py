@@ -1,143 +1,19 @@
-"""Bulk filling against one at a time, exact programs and systems, prices, bottlenecks, leximin."""
+"""Exact programs and systems, prices, bottlenecks, leximin."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise, permutations
-from types import ModuleType
+from itertools import permutations
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drf import allocate
-from drf._backend import exact_fill as one_at_a_time
 from drf.errors import Infeasible, MissingExtra, NotSupported
-from drf.solvers import bottleneck, highs, levels, leximin, linear, nash
+from drf.solvers import bottleneck, highs, leximin, linear, nash
 
 F = Fraction
-
-
-# -- bulk level search
-
-
-@st.composite
-def pools(draw: st.DrawFn) -> tuple[Any, ...]:
-    """The arguments of `fill`: zeros, ties, tiny and huge weights, limits, resources that do not count, big numbers."""
-    n, m = draw(st.integers(1, 6)), draw(st.integers(1, 3))
-    unit = draw(st.sampled_from([1, 1, 1, 1 << 55]))
-    capacity = [unit * draw(st.sampled_from([0, 1, 7, 20, 60, 400])) for _ in range(m)]
-    demands = []
-    for _ in range(n):
-        row = [min(unit * draw(st.sampled_from([0, 0, 1, 2, 3, 5])), top) for top in capacity]
-        if not any(row):
-            capacity[0] = max(capacity[0], unit)
-            row[0] = unit
-        demands.append(row)
-    counted = [draw(st.sampled_from([top, top, top, 0])) for top in capacity]
-    number = st.sampled_from([1.0, 1.0, 2.0, 1 / 3, 1e-6, 1e6])
-    weights: list[Any] = [draw(number) for _ in range(n)]
-    if draw(st.booleans()):
-        weights = [tuple(draw(number) for _ in range(m)) for _ in range(n)]
-    caps = [draw(st.sampled_from([-1, -1, 0, 1, 5, 40])) for _ in range(n)]
-    ranks = draw(st.permutations(range(n)))
-    return (
-        demands,
-        capacity,
-        counted,
-        weights,
-        caps,
-        ranks,
-        draw(st.booleans()),
-        draw(st.booleans()),
-    )
-
-
-@settings(
-    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(pool=pools())
-def test_bulk_is_one_at_a_time(kernel: ModuleType, pool: tuple[Any, ...]) -> None:
-    big = max(pool[1]) > 1 << 53
-    expected, _ = (one_at_a_time if big else kernel.fill)(*pool, False)
-    assert levels.fill(*pool) == list(expected)
-
-
-@settings(max_examples=200, deadline=None)
-@given(pool=pools())
-def test_bulk_by_the_share_after_the_task(pool: tuple[Any, ...]) -> None:
-    demands, capacity, counted, weights, caps, ranks, by_grants, stop = pool
-
-    def key(i: int, tasks: int) -> float:
-        parts = [
-            ((tasks + 1) * demands[i][j] / top)
-            / (weights[i][j] if isinstance(weights[i], tuple) else 1)
-            for j, top in enumerate(counted)
-            if top > 0
-        ]
-        share = max(parts, default=0.0)
-        return share if isinstance(weights[i], tuple) else share / weights[i]
-
-    free, tasks, there = list(capacity), [0] * len(demands), set(range(len(demands)))
-    while there:
-        i = min(there, key=lambda i: (key(i, tasks[i]), tasks[i] if by_grants else 0, ranks[i]))
-        if tasks[i] == caps[i]:
-            there.remove(i)
-        elif any(q > f for q, f in zip(demands[i], free, strict=True)):
-            if stop:
-                break
-            there.remove(i)
-        else:
-            tasks[i] += 1
-            free = [f - q for f, q in zip(free, demands[i], strict=True)]
-    assert levels.fill(*pool, after=True) == tasks
-
-
-@pytest.mark.parametrize("unit", [1, 1 << 50])
-def test_below_a_level_are_the_tasks_with_a_lower_key(unit: int) -> None:
-    """Also where the level is a key to the bit, so that an estimate by division is off by a rounding either way."""
-    needs, weights = [[7], [3], [11], [1]], [1.0, 0.7, 1 / 3, 3.0]
-    top = 1009 * unit
-    filling = levels._Filling(
-        [[q * unit for q in row] for row in needs],
-        [top],
-        [top],
-        weights,
-        [-1] * 4,
-        range(4),
-        True,
-        False,
-    )
-    filling.most = np.array([90] * 4, dtype=filling.given.dtype)
-    keys = [
-        [(k * q * unit / top) / w for k in range(91)]
-        for (q,), w in zip(needs, weights, strict=True)
-    ]
-    for level in sorted({key for row in keys for key in row[:60]}):
-        expected = [min(sum(key < level for key in row), 90) for row in keys]
-        assert filling._below(level).tolist() == expected
-
-
-def test_as_many_tasks_as_there_are() -> None:
-    # Cpus: 1, 3 and 2 a task of 3e12; mem: 4, 1 and 2 of 6e12. Shares a task 4/6, 3/3, 2/3 (in 1e-12): in the ratio
-    # 3/2 : 1 : 3/2 the cpus are used by 3/2 + 3 + 3 = 15/2 for a level of 1e12, so the level is at 0.4e12.
-    top = [3 * 10**12, 6 * 10**12]
-    tasks = levels.fill(
-        [[1, 4], [3, 1], [2, 2]], top, top, [1.0] * 3, [-1] * 3, [0, 1, 2], True, False
-    )
-    assert tasks == [600_000_000_000, 400_000_000_000, 600_000_000_000]
-    a = allocate({"x": 10**12}, {"a": {"x": 1}, "b": {"x": 1}}, weights={"b": 3}, policy="tasks")
-    assert a.tasks == {"a": 25 * 10**10, "b": 75 * 10**10}
-
-
-def test_many_users_in_bulk_as_one_at_a_time(kernel: ModuleType) -> None:
-    n = 300
-    demands = [[1 + 7 * i % 13, 1 + 11 * i % 17] for i in range(n)]
-    top = [60_000, 70_000]
-    args = (demands, top, top, [float(1 + i % 3) for i in range(n)], [-1] * n, list(range(n)), True)
-    assert levels.fill(*args, False) == list(kernel.fill(*args, False, False)[0])
 
 
 # -- linear programs and systems
@@ -344,12 +220,3 @@ def test_too_many_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     unit = [[F(1, 2 + i), F(1, 9 - i)] for i in range(5)]
     with pytest.raises(NotSupported, match="patterns to look through; divide fewer users"):
         bottleneck.divide(unit, unit, [None] * 5)
-
-
-def test_raising_a_level_never_takes_back() -> None:
-    sizes = [100, 1_000, 10_000, 100_000]
-    found = [
-        levels.fill([[1, 2], [2, 1]], [s, s], [s, s], [1.0, 1.0], [-1, -1], [0, 1], True, False)
-        for s in sizes
-    ]
-    assert all(a[i] <= b[i] for a, b in pairwise(found) for i in range(2))

@@ -14,6 +14,7 @@ from drf.benchmarks import (
     memory,
     ordering,
     quotas,
+    solving,
     start,
     trees,
 )
@@ -32,6 +33,7 @@ WORKLOADS: dict[str, Workload] = {
         load,
         fleet,
         local,
+        solving,
         start,
         growth,
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from drf.errors import NotSupported
 from drf.plugins import Answer, Policy, Problem
-from drf.policies.filling import columns, dominant, fill_by_key, fill_in_bulk
+from drf.policies.filling import fill_whole
 
 
 class SequentialMinMax(Policy):
@@ -28,11 +26,4 @@ class SequentialMinMax(Policy):
     def divide(self, problem: Problem) -> Answer:
         if not problem.whole:
             raise NotSupported("policy seqminmax is for whole tasks; for divisible ones it is drf")
-        if not problem.steps:
-            return Answer(fill_in_bulk(problem, *columns(problem, lambda _: True), after=True))
-        costs = dominant(problem, lambda _: True)
-
-        def key(i: int, count: int) -> tuple[Fraction, int, int]:
-            return ((count + 1) * costs[i], count if problem.by_grants else 0, problem.ranks[i])
-
-        return fill_by_key(problem, key)
+        return fill_whole(problem, lambda _: True, after=True)

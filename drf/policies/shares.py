@@ -8,7 +8,14 @@ from typing import Any
 
 from drf.errors import InvalidOption
 from drf.plugins import Answer, Policy, Problem, View
-from drf.policies.filling import dominant, fill_by_cost, fill_divisible, fill_whole, parts
+from drf.policies.filling import (
+    dominant,
+    fill_by_cost,
+    fill_divisible,
+    fill_shares,
+    fill_whole,
+    parts,
+)
 from drf.policies.placing import divide_machines
 
 
@@ -27,7 +34,7 @@ class _ByShare(Policy):
             return divide_machines(problem, dominant(problem, self.counts))
         if problem.whole:
             return fill_whole(problem, self.counts)
-        return fill_divisible(problem, dominant(problem, self.counts))
+        return fill_shares(problem, self.counts)
 
 
 class DRF(_ByShare):
