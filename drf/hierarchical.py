@@ -1238,6 +1238,17 @@ class HierarchicalAllocator:
                 out.append(want(self._quantities, total, since=ask.since[ask.offered]))
         return out
 
+    def overview(self) -> audit.Overview:
+        """Who is there, and with what; O(agents + holders + roles)."""
+        return audit.overview(
+            self._ledger,
+            self._ranking,
+            self._roles,
+            self._requests,
+            self._frameworks,
+            self.space,
+        )
+
     def metrics(self) -> dict[str, float]:
         """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
         found = audit.metrics(
