@@ -23,6 +23,7 @@ from drf.journal import JournaledAllocator, Replay, replay
 from drf.offers import Decisions
 from drf.serve import answers
 from drf.serve.clock import Clock
+from drf.serve.schema import check
 from drf.serve.store import Store
 from drf.serve.stream import Stream
 from drf.serve.verbs import CHANGES, QUESTIONS, SCHEMAS, from_query
@@ -78,7 +79,7 @@ class Desk:
             raise InvalidOption(f"runs is {settings.runs!r}; it is one of {', '.join(RUNS)}")
         self.settings = settings
         self.figures = Figures()
-        self.failed: asyncio.Future[DRFError] | None = None
+        self.stopped: asyncio.Future[None] | None = None
         self.now = 0.0
         self.events = 0
         self._store = store
@@ -100,10 +101,10 @@ class Desk:
     # -- verbs
 
     def do(self, verb: str, given: Any, key: str | None = None) -> dict[str, Any]:
-        """Carry out a change; its answer. O(verb).
+        """Carry out a change with what fits its schema; its answer. O(verb).
 
-        ``key`` names the event: a second one with the same is answered, not carried out. Raises what is wrong with the
-        arguments, what the allocator raises (the state is as it was), Conflict.
+        ``key`` names the event: a second one with the same is answered, not carried out. Raises Conflict, and what the
+        allocator raises (the state is as it was).
         """
         try:
             return self._do(verb, given, key)
@@ -123,7 +124,7 @@ class Desk:
                     )
                 self.figures.repeated += 1
                 return {"event": known[1], "repeated": True}
-        args, named = change.read(given, SCHEMAS[verb], self.allocator.space)
+        args, named = change.read(given, self.allocator.space)
         if verb == "advance" and self.clock.ours:
             raise InvalidOption(
                 f"the clock is the server's ({self.settings.clock}); advance is for servers with --clock client"
@@ -163,7 +164,9 @@ class Desk:
         """Answer a question; O(question). Raises what is wrong with the arguments, what the allocator raises."""
         question = QUESTIONS[verb]
         space = self.allocator.space
-        args, named = question.read(from_query(question, query), SCHEMAS[verb], space)
+        given = from_query(question, query)
+        check(given, SCHEMAS[verb], "the query")
+        args, named = question.read(given, space)
         if verb == "open_offers":
             return {"decisions": self._last(), "offers": self._offers()}
         if verb == "overview":
@@ -182,6 +185,11 @@ class Desk:
         except Exception as error:
             raise self._defect(verb, error) from error
 
+    @property
+    def version(self) -> str:
+        """Another one whenever the overview may be another; O(1)."""
+        return f"{self._last()}-{self.events}"
+
     def _offers(self) -> list[dict[str, Any]]:
         return [answers.offer(offer) for offer in self.allocator.open_offers()]
 
@@ -199,8 +207,8 @@ class Desk:
 
     def fail(self, error: DRFError) -> None:
         """The server cannot go on; O(1)."""
-        if self.failed is not None and not self.failed.done():
-            self.failed.set_result(error)
+        if self.stopped is not None and not self.stopped.done():
+            self.stopped.set_exception(error)
 
     # -- runs
 
@@ -209,6 +217,10 @@ class Desk:
         await asyncio.sleep(0)  # others of this turn of the loop
         if self._due and self.settings.runs == "auto":
             self.decide()
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Wait until all that happened is on record; then decisions are told. Raises StoreFailed."""
         mark = self._store.added if self._store is not None else 0
         if self._store is not None and self._store.safe < mark:
             try:

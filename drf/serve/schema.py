@@ -169,6 +169,11 @@ def _integer(value: Any, schema: Schema, where: str) -> None:
         _refuse(value, schema, where)
 
 
+def _inside(where: str, key: str) -> str:
+    """What the key is called: the whole has a name with a space, its parts have paths."""
+    return key if " " in where or not where else f"{where}.{key}"
+
+
 def _array(value: Any, schema: Schema, where: str) -> None:
     least, most = schema.get("minItems", 0), schema.get("maxItems", math.inf)
     if not isinstance(value, list) or not least <= len(value) <= most:
@@ -186,13 +191,13 @@ def _object(value: Any, schema: Schema, where: str) -> None:
             raise Malformed(f"{where} has no {key!r}; it is {schema['description']}")
     for key, entry in value.items():
         if key in properties:
-            check(entry, properties[key], f"{where}.{key}" if where else key)
+            check(entry, properties[key], _inside(where, key))
         elif others is False:
             raise Malformed(
                 f"{where} has {key!r}, which is unknown; known: {', '.join(properties)}"
             )
         else:
-            check(entry, others, f"{where}.{key}" if where else key)
+            check(entry, others, _inside(where, key))
 
 
 _CHECKS = {
@@ -210,11 +215,14 @@ def parse(data: bytes | str) -> Any:
     """The JSON value; O(length). Raises Malformed, also for NaN, infinities and what is too deep."""
     try:
         read = data if isinstance(data, str) else data.decode()
-        return json.loads(read, parse_constant=_unknown, parse_float=_finite)
+        value = json.loads(read, parse_constant=_unknown, parse_float=_finite)
+        if "\\ud" in read.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # half a pair of surrogates is no text
+        return value
     except RecursionError:
         raise Malformed("the JSON is nested too deep; at most some hundred levels") from None
-    except UnicodeDecodeError:
-        raise Malformed("the JSON is not in UTF-8") from None
+    except UnicodeError:
+        raise Malformed("the JSON is not in UTF-8, or holds half a character") from None
     except Malformed:
         raise
     except ValueError as error:

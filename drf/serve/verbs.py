@@ -20,7 +20,6 @@ from drf.serve.schema import (
     Schema,
     boolean,
     by_name,
-    check,
     listed,
     nullable,
     number,
@@ -57,10 +56,9 @@ class Verb:
         return record(f"an object with {keys}", needed, taken)
 
     def read(
-        self, given: Any, schema: Schema, space: ResourceSpace
+        self, given: Mapping[str, Any], space: ResourceSpace
     ) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments as the allocator takes them; O(size). Raises Malformed, and what reading amounts raises."""
-        check(given, schema, "the body")
+        """What fits the schema as the allocator takes it; O(size). Raises what reading amounts raises."""
         args, named = [], {}
         for key, kind in self.needs.items():
             args.append(given[key] if kind.read is None else kind.read(given[key], space))
