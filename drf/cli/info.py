@@ -18,6 +18,7 @@ EXTRAS = {
     "plot": ("matplotlib",),
     "testing": ("hypothesis",),
     "lp": ("highspy",),
+    "serve": ("aiohttp",),
 }
 GROUPS = {"policies": "drf.policies", "allocators": "drf.allocators"}
 

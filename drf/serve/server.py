@@ -45,20 +45,28 @@ class Plan:
     sync: bool = True
 
 
-async def serve(plan: Plan, ready: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is told where. Raises what keeps it from it, or from going on."""
+async def serve(
+    plan: Plan, ready: Callable[[str], object], stopped: asyncio.Future[None] | None = None
+) -> None:
+    """Serve until ``stopped`` is done (default: on SIGTERM or SIGINT); ``ready`` is told where.
+
+    Raises what keeps it from it, or from going on.
+    """
     address = plan.address
     check_reach(None if address.unix else address.host, plan.token)
     store = None if plan.journal is None else Store(plan.journal, sync=plan.sync)
     try:
         desk = Desk(plan.settings, store)
-        await _serve(plan, desk, ready)
+        desk.stopped = _on_signals() if stopped is None else stopped
+        await _serve(plan, desk, ready, desk.stopped)
     finally:
         if store is not None:
             store.close()
 
 
-async def _serve(plan: Plan, desk: Desk, ready: Callable[[str], object]) -> None:
+async def _serve(
+    plan: Plan, desk: Desk, ready: Callable[[str], object], stopped: asyncio.Future[None]
+) -> None:
     address = plan.address
     local = address.unix is None and is_loopback(address.host)
     app = App(desk, Door(plan.token, local=local), plan.limits)
@@ -72,7 +80,6 @@ async def _serve(plan: Plan, desk: Desk, ready: Callable[[str], object]) -> None
     await runner.setup()
     assert runner.server is not None
     app.gate = Gate(runner.server, plan.limits)
-    stopped = desk.stopped = _on_signals()
     listening, where = await _listen(app.gate, address)
     sweep = asyncio.create_task(app.gate.sweep())
     try:

@@ -4,9 +4,9 @@
 const EVERY = 2000, ROWS = 50, FIRST = ["cpus", "mem", "disk", "gpus"];
 const by = id => document.getElementById(id);
 let tag = null, paused = false, timer = null, token = sessionStorage.getItem("drf-token"), last = null;
-const shown = {offers: ROWS, agents: ROWS};
+const shown = {offers: 10, agents: ROWS};
 
-const number = value => value === null ? "no bound" : new Intl.NumberFormat("en", value >= 100000
+const number = value => value === null ? "no bound" : new Intl.NumberFormat("en", value >= 1e6
   ? {notation: "compact", maximumFractionDigits: 1} : {maximumFractionDigits: 3}).format(value);
 const percent = part => part === null ? "no bound" : `${(100 * part).toFixed(1)} %`;
 const amounts = of => Object.entries(of).map(([name, value]) => `${name} ${number(value)}`).join(", ");
