@@ -138,7 +138,7 @@ def test_every_prefix_that_a_crash_leaves_is_a_state_that_was(tmp_path):
             await first.settle()
         text = kept(tmp_path / "whole")
         head = text.index("\n") + 1
-        for cut in sorted({*range(head, len(text), 7), *_ends(text)}):
+        for cut in sorted({*range(head, len(text), 29), *_ends(text)}):
             folder = tmp_path / str(cut)
             folder.mkdir()
             (folder / "00000001.journal").write_text(text[:cut])
