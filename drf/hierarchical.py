@@ -933,7 +933,9 @@ class HierarchicalAllocator:
             if due[1] is TICK:
                 self._tick_due = True
                 if self._interval is not None:
-                    self._timers.set(self._now + self._interval, TICK)
+                    # Where a double is too coarse for now and interval, the sum is now: it must still be later.
+                    later = math.nextafter(self._now, math.inf)
+                    self._timers.set(max(self._now + self._interval, later), TICK)
             elif due[1] is RECOVERED:
                 self._expected = None
             elif due[1] is GANG:

@@ -23,6 +23,9 @@ from drf.serve.schema import (
 )
 from drf.tasks import TaskSpec
 
+LATEST = 1e12
+"""Seconds: times and lengths of time up to this are told apart to the millisecond."""
+
 Read = Callable[[Any, ResourceSpace], Any]
 
 
@@ -66,7 +69,7 @@ def names(what: str) -> Kind:
 
 def seconds(what: str) -> Kind:
     """A time or a length of time."""
-    return Kind(number(f"{what}, in seconds, 0 or more", minimum=0))
+    return Kind(number(f"{what}, in seconds, 0 to 1e12", minimum=0, maximum=LATEST))
 
 
 def count(what: str, least: int = 0) -> Kind:
@@ -126,7 +129,11 @@ _OBJECT = component(
                 },
             ),
             "provider": text("the name of a resource provider"),
-            "longest": number("seconds that a task on it may run at most", exclusiveMinimum=0),
+            "longest": number(
+                "seconds that a task on it may run at most, above 0, to 1e12",
+                exclusiveMinimum=0,
+                maximum=LATEST,
+            ),
         },
     ),
 )
@@ -180,8 +187,8 @@ PLANNED = Kind(
     nullable(
         record(
             "planned maintenance: start, and duration (left out: for good), in seconds",
-            {"start": number("a time in seconds", minimum=0)},
-            {"duration": number("seconds, 0 or more", minimum=0)},
+            {"start": number("a time in seconds, 0 to 1e12", minimum=0, maximum=LATEST)},
+            {"duration": number("seconds, 0 to 1e12", minimum=0, maximum=LATEST)},
         )
     ),
     lambda value, _: None if value is None else (value["start"], value.get("duration")),
@@ -190,7 +197,10 @@ PLANNED = Kind(
 SHORT = Kind(
     record(
         "an amount for short tasks, and how many seconds they may run",
-        {"resources": RESOURCES, "longest": number("seconds above 0", exclusiveMinimum=0)},
+        {
+            "resources": RESOURCES,
+            "longest": number("seconds above 0, to 1e12", exclusiveMinimum=0, maximum=LATEST),
+        },
     ),
     lambda value, space: (_amount(value["resources"], space), value["longest"]),
 )
@@ -210,9 +220,13 @@ SPEC = Kind(
             "a task: its resources, duration, min_runtime (seconds) and priority",
             {"resources": RESOURCES},
             {
-                "duration": number("the longest it may run, seconds above 0", exclusiveMinimum=0),
+                "duration": number(
+                    "the longest it may run, seconds above 0, to 1e12",
+                    exclusiveMinimum=0,
+                    maximum=LATEST,
+                ),
                 "min_runtime": number(
-                    "seconds in which it is not taken back, 0 or more", minimum=0
+                    "seconds in which it is not taken back, 0 to 1e12", minimum=0, maximum=LATEST
                 ),
                 "priority": integer(
                     "the lowest are taken back first, a whole number",
@@ -312,8 +326,10 @@ AFFINITY = Kind(
 SINCE = Kind(
     either(
         "when they began to wait: a time for all, or a list of one a task",
-        number("a time in seconds", minimum=0),
-        listed(number("a time in seconds", minimum=0), "a list of times"),
+        number("a time in seconds, 0 to 1e12", minimum=0, maximum=LATEST),
+        listed(
+            number("a time in seconds, 0 to 1e12", minimum=0, maximum=LATEST), "a list of times"
+        ),
     )
 )
 
