@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,8 @@ def serve(
     from drf.serve.server import Address, Plan  # noqa: PLC0415
     from drf.serve.server import serve as serving  # noqa: PLC0415
 
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # who sends no HTTP is told so
     given = {name: value for name, value in options.items() if value is not None}
     if given.get("interval") == 0:
         given["interval"] = None

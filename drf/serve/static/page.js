@@ -101,6 +101,7 @@ function agent(one, columns) {
   const tags = [...(one.active ? [] : ["deactivated"]), ...(one.unavailability ? ["maintenance"] : [])];
   return [head(one.name, facts || null, tags), ...columns.map(name => {
     const {total, held, offered, part, out} = use(one, name);
+    if (!total && !held && !offered) return make("td");
     const text = `${number(held + offered)} / ${number(total)}`;
     return make("td", {}, text, bar(part, out, `${name}: ${number(held)} held and ${number(offered)} offered of ${number(total)}`));
   })];
@@ -123,7 +124,7 @@ function map(agents, columns) {
 function more(which, count) {
   const button = by(`${which}-more`), left = count - shown[which];
   button.hidden = left <= 0;
-  button.textContent = `Show ${Math.min(left, 4 * ROWS)} more of ${left}`;
+  button.textContent = left > 4 * ROWS ? `Show ${4 * ROWS} more of ${left}` : `Show the other ${left}`;
 }
 
 function show() {
