@@ -439,6 +439,18 @@ def test_connections_are_counted_and_idle_ones_ended(own):
         time.sleep(0.1)
 
 
+def test_whoever_does_not_read_is_left(own):
+    server = own(limits={"connections": 1, "idle": 0.5})
+    with socket.create_connection(("127.0.0.1", server.port)) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+        deadline = time.monotonic() + 30
+        for status in (503, 200):  # it takes the place, and loses it
+            while server.send("GET", "/health")[0] != status:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+
 def test_a_stream_outlives_the_idle_time(own):
     server = own(limits={"idle": 0.5}, settings=BY_HAND)
     with stream(server) as live:

@@ -187,6 +187,35 @@ def test_decisions_that_wait_for_the_disk_are_told_once_whatever_is_replaced_mea
     run(scene)
 
 
+def test_nothing_is_told_before_it_is_on_record(tmp_path, monkeypatch):
+    """While one decision is written, another is made: the first is told, the other waits for its own write."""
+    begun, go_on = threading.Event(), threading.Event()
+    put = Store._put
+
+    def slow(*args):
+        begun.set()
+        go_on.wait(60)
+        put(*args)
+
+    async def scene():
+        with desk(tmp_path) as one:
+            one.do("add_agent", {"name": "m", "resources": "cpus:4"})
+            one.do("add_framework", {"name": "f"})
+            one.do("run", {})
+            monkeypatch.setattr(Store, "_put", slow)
+            writing = asyncio.create_task(one.settle())
+            await asyncio.to_thread(begun.wait, 60)
+            one.do("decline", {"offer": 1, "refuse_seconds": 0})
+            assert one.do("run", {})["result"] is not None
+            go_on.set()
+            await writing
+            assert len(one.stream.messages(0)) == 1
+            await one.settle()
+            assert len(one.stream.messages(0)) == 2
+
+    run(scene)
+
+
 def test_many_requests_share_a_run_and_a_write(tmp_path, monkeypatch):
     written = []
     write = Store._write

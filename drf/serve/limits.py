@@ -76,4 +76,7 @@ class Gate:
             for one in there:
                 since = self._since.get(one)
                 if since is not None and since < late:
+                    transport = one.transport
                     one.force_close()
+                    if isinstance(transport, asyncio.Transport):
+                        transport.abort()  # to close it would wait for what is not read
