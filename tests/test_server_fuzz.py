@@ -11,13 +11,16 @@ pytest.importorskip("schemathesis")
 
 
 def fuzz(tmp_path, *options):
-    # The streams of decisions do not end; how they are asked for is in test_server_http.
+    # The streams of decisions do not end; how they are asked for is in test_server_http. What fits the schema may be
+    # refused still: names have a grammar, amounts a limit, and verbs look at the state.
     command = [
         sys.executable,
         "-m",
         "schemathesis.cli",
         "run",
         "--no-color",
+        "--exclude-checks",
+        "positive_data_acceptance",
         "--exclude-path",
         "/v1/decisions",
     ]

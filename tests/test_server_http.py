@@ -307,7 +307,8 @@ def next_line(answer):
     return line.decode()
 
 
-def test_decisions_are_told_and_can_be_gone_on_with(server):
+def test_decisions_are_told_and_can_be_gone_on_with(own):
+    server = own(settings=BY_HAND)
     server.batch(
         event("add_agent", name="d1", resources="cpus:4"), event("add_framework", name="D")
     )
@@ -329,6 +330,18 @@ def test_decisions_are_told_and_can_be_gone_on_with(server):
     with stream(server, accept="text/event-stream", Last_Event_ID=ids[1]) as again:
         assert [next_line(again) for _ in range(2)][1] == f"id: {ids[2]}"
     assert server.get("decisions", f"?follow=false&after={ids[1]}") == told_of[2:]
+    last = told_of[-1]["offers"][0]["id"]
+    again = [
+        one
+        for number in range(last + 1, last + 101)
+        for one in (
+            event("run"),
+            event("accept", offer=number),
+            event("release", framework="D", agent="d1", resources="cpus:4"),
+        )
+    ]
+    more = [outcome["result"] for outcome in server.batch(*again)[::3]]
+    assert server.get("decisions", f"?follow=false&after={ids[-1]}") == more
 
 
 def test_metrics_are_those_of_prometheus_and_mean_mesos(own):

@@ -405,13 +405,13 @@ class Master(threading.Thread):
 class Listener(threading.Thread):
     """Follows the decisions from the last it knows on."""
 
-    def __init__(self, server, told):
+    def __init__(self, server, told, begin):
         super().__init__()
-        self.server, self.told = server, told
+        self.server, self.told, self.begin = server, told, begin
 
     def run(self):
         connection = self.server.connect()
-        after = f"?after={self.told[-1]['id']}" if self.told else ""
+        after = f"?after={self.told[-1]['id'] if self.told else self.begin}"
         with (
             contextlib.suppress(http.client.HTTPException, OSError, ValueError),
             contextlib.closing(connection),
@@ -458,6 +458,7 @@ def killed(folder, rounds, seed, *options):
     for number in range(rounds):
         with Server(*options) as server:
             if number == 0:
+                begin = server.get("open_offers")["decisions"]
                 used = {"f": {"f": {"cpus": ledger.total}}}
                 server.batch(
                     event("add_framework", name="f", roles=["f"]),
@@ -466,7 +467,7 @@ def killed(folder, rounds, seed, *options):
                     event("request", name="g", shape="cpus:1", count=1_000),
                 )
             ledger.want(100_000 // rounds)
-            listener, master = Listener(server, told), Master(server, ledger)
+            listener, master = Listener(server, told, begin), Master(server, ledger)
             listener.start()
             master.start()
             time.sleep(rng.uniform(0.05, 0.5))
@@ -475,9 +476,8 @@ def killed(folder, rounds, seed, *options):
             listener.join(60)
         with Server(*options) as server:
             events = [one for one, _ in list(ledger.done.values())[-2_000:]]
-            for start in range(
-                0, len(events), 500
-            ):  # whoever does not know whether it was carried out asks again
+            # Whoever does not know whether it was carried out asks again.
+            for start in range(0, len(events), 500):
                 outcomes = server.batch(*events[start : start + 500])
                 for one, outcome in zip(events[start:], outcomes, strict=False):
                     assert outcome == {"event": ledger.done[one["id"]][1], "repeated": True}
@@ -486,15 +486,13 @@ def killed(folder, rounds, seed, *options):
             held = sum(h["resources"]["cpus"] for h in server.get("holdings", "?framework=f"))
             assert held == ledger.total - len(ledger.done)
             assert server.get("check")
-            follow = f"?follow=false&after={told[-1]['id']}" if told else "?follow=false"
-            told += server.get("decisions", follow)
+            after = told[-1]["id"] if told else begin
+            told += server.get("decisions", f"?follow=false&after={after}")
             open_now = [offer["id"] for offer in server.get("open_offers")["offers"]]
             ended = {offer for decided in told for offer in decided["rescinds"]}
             assert server.stop() == 0
     numbers = [int(decided["id"].rpartition("-")[2]) for decided in told]
-    assert numbers == list(
-        range(numbers[0], numbers[0] + len(numbers))
-    )  # none is missing, none twice
+    assert numbers == list(range(1, len(numbers) + 1))  # none is missing, none twice
     offers = [offer["id"] for decided in told for offer in decided["offers"]]
     assert len(set(offers)) == len(offers)
     assert set(open_now) <= set(offers) - ended

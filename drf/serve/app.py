@@ -184,7 +184,9 @@ class App:
         stream = self._desk.stream
         place = stream.place(query.get("after") or request.headers.get("Last-Event-ID"))
         if follow == "false":
-            texts = [text for _, text in stream.messages(place)]
+            texts: list[str] = []
+            while messages := stream.messages(place + len(texts)):
+                texts += [text for _, text in messages]
             return web.Response(text=f"[{', '.join(texts)}]", content_type="application/json")
         plain = NDJSON in request.headers.get("Accept", "")
         response = web.StreamResponse(
