@@ -190,7 +190,7 @@ ERRORS = [
     ("POST", "accept", '{"offer": 10000}', 409, "StaleOffer", "10000"),
     ("POST", "accept", '{"offer": true}', 400, "Malformed", "offer is true"),
     ("POST", "release", "{}", 422, "InvalidOption", "say what ended"),
-    ("POST", "advance", '{"now": -1}', 400, "Malformed", "0 or more"),
+    ("POST", "advance", '{"now": -1}', 400, "Malformed", "0 to 1e12"),
     (
         "POST",
         "batch",
