@@ -19,6 +19,8 @@ import drf
 collect_ignore = []
 if importlib.util.find_spec("distributed") is None:  # their doctests import what the extra brings
     collect_ignore = ["drf/masters/dask.py", "drf/masters/dask_client.py", "docs/howto-dask.md"]
+if importlib.util.find_spec("aiohttp") is None:
+    collect_ignore += ["drf/serve", "docs/howto-serve.md"]
 
 SHARED = Path(os.environ.get("DRF_SHARED", Path(__file__).parent.parent / "shared"))
 

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 from drf.advice import advise
 from drf.affinity import Affinity
 from drf.amounts import Amounts
+from drf.audit import Overview
 from drf.constraints import OfferConstraints
 from drf.dealing import Dealt
 from drf.errors import (
@@ -935,6 +936,24 @@ class Allocator:
         """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""
         metrics: Mapping[str, float] = self._plugin.metrics()
         return metrics
+
+    def overview(self) -> Overview:
+        """Agents, frameworks and roles by name, with what they have; O(agents + holders + roles).
+
+        >>> a = Allocator()
+        >>> a.add_agent("m1", "cpus:8")
+        >>> a.add_framework("f", roles=["x"])
+        >>> _ = a.run()
+        >>> found = a.overview()
+        >>> found.agents[0].offered, found.frameworks[0].share, found.roles[0].name
+        (Resources('cpus:8'), 1.0, 'x')
+
+        Raises NotSupported where the plug-in cannot say.
+        """
+        if not hasattr(self._plugin, "overview"):
+            raise NotSupported("this allocator plug-in does not say who is there")
+        overview: Overview = self._plugin.overview()
+        return overview
 
     def share(self, framework: str, role: str | None = None) -> float:
         """The framework's dominant share (in its role, or its largest), offers included. Raises UnknownName."""

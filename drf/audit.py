@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from drf.claims import Claims
 from drf.errors import InvariantBroken
@@ -10,9 +11,105 @@ from drf.filters import Refusals
 from drf.frameworks import Framework
 from drf.ledger import Ledger
 from drf.ranking import Ranking
+from drf.requests import Requests
 from drf.resources import Resources
 from drf.roles import Quantities, RoleTree, add_to
 from drf.units import ResourceSpace
+
+
+class AgentInfo(NamedTuple):
+    """An agent: what it has, what of it is offered and what is held, and what is known about it."""
+
+    name: str
+    hostname: str
+    active: bool
+    total: Resources
+    offered: Resources
+    held: Resources
+    attributes: tuple[tuple[str, Any], ...]
+    unavailability: tuple[float, float | None] | None
+
+
+class FrameworkInfo(NamedTuple):
+    """A framework: whether its scheduler is there, its roles, its largest share, how many requested tasks wait."""
+
+    name: str
+    active: bool
+    roles: tuple[str, ...]
+    suppressed: tuple[str, ...]
+    share: float
+    waiting: int
+
+
+class RoleInfo(NamedTuple):
+    """A role with frameworks, weight or quota; ``share`` is divided by the weight, None where it has no frameworks."""
+
+    name: str
+    weight: float
+    share: float | None
+    guarantees: Mapping[str, float]
+    limits: Mapping[str, float]
+
+
+class Overview(NamedTuple):
+    """Who is there, by name."""
+
+    agents: tuple[AgentInfo, ...]
+    frameworks: tuple[FrameworkInfo, ...]
+    roles: tuple[RoleInfo, ...]
+
+
+def overview(
+    ledger: Ledger,
+    ranking: Ranking,
+    roles: RoleTree,
+    requests: Requests,
+    frameworks: Mapping[str, Framework],
+    space: ResourceSpace,
+) -> Overview:
+    """Who is there, and with what; O(agents + holders + roles)."""
+    nothing = Resources(space=space)
+    served = set(ranking.served())
+
+    def amounts(units: Quantities) -> dict[str, float]:
+        return {name: space.to_amount(name, q) for name, q in units.items()}
+
+    return Overview(
+        tuple(
+            AgentInfo(
+                agent.name,
+                agent.hostname,
+                agent.active,
+                agent.total,
+                sum(agent.offered.values(), nothing),
+                sum(agent.held.values(), nothing),
+                agent.attributes,
+                agent.unavailability,
+            )
+            for _, agent in sorted(ledger.agents.items())
+        ),
+        tuple(
+            FrameworkInfo(
+                name,
+                record.active,
+                record.roles,
+                tuple(sorted(record.suppressed)),
+                max((ranking.frameworks(role).share(name) for role in record.roles), default=0.0),
+                sum(requests.waiting(name, role) for role in record.roles),
+            )
+            for name, record in sorted(frameworks.items())
+        ),
+        tuple(
+            RoleInfo(
+                node.name,
+                node.weight,
+                ranking.roles.share(node.name) if node.name in served else None,
+                amounts(node.guarantees),
+                amounts(node.limits),
+            )
+            for node in sorted(roles, key=lambda node: node.name)
+        ),
+    )
 
 
 def metrics(

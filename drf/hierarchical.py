@@ -936,7 +936,9 @@ class HierarchicalAllocator:
             if due[1] is TICK:
                 self._tick_due = True
                 if self._interval is not None:
-                    self._timers.set(self._now + self._interval, TICK)
+                    # Where a double is too coarse for now and interval, the sum is now: it must still be later.
+                    later = math.nextafter(self._now, math.inf)
+                    self._timers.set(max(self._now + self._interval, later), TICK)
             elif due[1] is RECOVERED:
                 self._expected = None
             elif due[1] is GANG:
@@ -1273,6 +1275,17 @@ class HierarchicalAllocator:
                 total = {name: q * ask.unmet for name, q in amount.items()}
                 out.append(want(self._quantities, total, since=ask.since[ask.offered]))
         return out
+
+    def overview(self) -> audit.Overview:
+        """Who is there, and with what; O(agents + holders + roles)."""
+        return audit.overview(
+            self._ledger,
+            self._ranking,
+            self._roles,
+            self._requests,
+            self._frameworks,
+            self.space,
+        )
 
     def metrics(self) -> dict[str, float]:
         """What is there and out, shares, refusals and quota, under Mesos's names; O(agents + roles)."""

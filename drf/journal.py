@@ -115,8 +115,12 @@ class JournaledAllocator(Allocator):
             )
         new = super().restore(snapshot, observers=observers)
         new._write = write
-        write(json.dumps({"drf": VERSION, "snapshot": snapshot}))
+        write(_opening(snapshot))
         return new
+
+    def checkpoint(self) -> str:
+        """The first line of a journal that goes on from here, so that the lines before it can go; O(state)."""
+        return _opening(self.snapshot())
 
     def run(self) -> Decisions:
         """Decide, and write down what was decided."""
@@ -138,6 +142,10 @@ class JournaledAllocator(Allocator):
         given = {} if refuse_seconds is None else {"with": {"refuse_seconds": refuse_seconds}}
         for number in firsts:
             self._write(json.dumps({"do": "decline", "args": [number], **given}))
+
+
+def _opening(snapshot: Mapping[str, Any]) -> str:
+    return json.dumps({"drf": VERSION, "snapshot": snapshot})
 
 
 def _journaled(verb: str) -> Callable[..., Any]:
@@ -258,13 +266,23 @@ class Replay:
     )  # recorded offer -> its framework
 
 
-def replay(lines: Iterable[str], *, policy: str | None = None, file: str | None = None) -> Replay:
+Watch = Callable[[Mapping[str, Any], Replay, Decisions | None], object]
+
+
+def replay(
+    lines: Iterable[str],
+    *,
+    policy: str | None = None,
+    file: str | None = None,
+    watch: Watch | None = None,
+) -> Replay:
     """Carry out what a journal holds, with its own policy or another one; O(journal).
 
     With its own, each run must decide what it decided then. With another, a framework answers its offers as it answered
     then, in order: it uses as much where the offer holds as much, else declines; work ends when it ended, wherever
-    the framework runs as much. Raises InputError for a line that is no JSON (but the last: it may be torn off), or
-    that does not fit; ``file`` names the journal in messages.
+    the framework runs as much. ``watch`` is told of each line once it is carried out: what it holds, how things stand,
+    and what was decided, if it was a run. Raises InputError for a line that is no JSON (but the last: it may be torn
+    off), or that does not fit; ``file`` names the journal in messages.
     """
     found: Replay | None = None
     own = True
@@ -272,17 +290,22 @@ def replay(lines: Iterable[str], *, policy: str | None = None, file: str | None 
         if found is None:
             found = _made(entry, policy, file)
             own = policy is None or policy == entry["policy"]
+            if watch is not None:
+                watch(entry, found, None)
             continue
         if torn:
             found.torn = True
             break
+        decisions = None
         try:
             if "run" in entry:
-                _run(found, entry["run"], number, own)
+                decisions = _run(found, entry["run"], number, own)
             else:
                 _do(found, entry, own)
         except (DRFError, KeyError, TypeError) as error:
             raise InputError(f"cannot be carried out: {error}", file=file, line=number) from error
+        if watch is not None:
+            watch(entry, found, decisions)
     if found is None:
         raise InputError(
             "is empty; a journal starts with the line that says how it was made", file=file
@@ -333,7 +356,7 @@ def _made(entry: dict[str, Any], policy: str | None, file: str | None) -> Replay
     return Replay(Allocator(name, space=space, **options), name)
 
 
-def _run(found: Replay, recorded: Mapping[str, Any], number: int, own: bool) -> None:
+def _run(found: Replay, recorded: Mapping[str, Any], number: int, own: bool) -> Decisions:
     decisions = found.allocator.run()
     found.runs += 1
     replayed = json.loads(json.dumps(_decided(decisions)))
@@ -344,6 +367,7 @@ def _run(found: Replay, recorded: Mapping[str, Any], number: int, own: bool) -> 
         found.differences.append(Difference(number, recorded, replayed))
     for offer_id, framework, *_ in recorded.get("offers", ()):
         found.owners[offer_id] = framework  # with another policy the ids are others
+    return decisions
 
 
 def _do(found: Replay, entry: Mapping[str, Any], own: bool) -> None:

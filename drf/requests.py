@@ -79,6 +79,11 @@ class Requests:
         """The queue, None if nothing was asked for; O(1)."""
         return self._queues.get((framework, role))
 
+    def waiting(self, framework: str, role: str) -> int:
+        """How many tasks it asked for are not launched, those in open offers included; O(shapes)."""
+        queue = self.get(framework, role)
+        return 0 if queue is None else sum(len(ask.since) for ask in queue.asks.values())
+
     def set(
         self,
         framework: str,

@@ -966,3 +966,12 @@ def test_every_policy_makes_offers_that_balance(policy: str) -> None:
     assert not a.run()
     # Nothing that waits fits anywhere: 5 + 5 + 5 tasks need more than there is.
     assert Resources("cpus:12;mem:24") - taken <= Resources("cpus:12;mem:8")
+
+
+@pytest.mark.parametrize(("now", "interval"), [(1e300, 1.0), (2.0**53, 1.0), (1e9, 1e-9)])
+def test_time_may_be_too_coarse_for_the_interval(now: float, interval: float) -> None:
+    a = Allocator(interval=interval)
+    a.add_agent("m", "cpus:1")
+    a.advance(now)
+    a.run()
+    assert a.next_deadline() == math.nextafter(now, math.inf)

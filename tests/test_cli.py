@@ -109,7 +109,7 @@ class TestInfo:
         assert code == 0
         assert facts["backend"]["name"] in ("fast", "pure")
         assert {"drf", "fifo", "maxmin", "random"} <= set(facts["plugins"]["policies"])
-        assert set(facts["extras"]) == {"cli", "plot", "testing", "lp", "dask"}
+        assert set(facts["extras"]) == {"cli", "plot", "testing", "lp", "dask", "serve"}
 
 
 class TestAllocate:

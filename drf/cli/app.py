@@ -18,6 +18,7 @@ COMMANDS = {
     "order": "Print the orders of several systems for one state of a cluster.",
     "compare": "Run policies on one workload, print what each did to whom, and write a report.",
     "run": "Run the tasks of several frameworks on this machine, fairly and with limits.",
+    "serve": "Serve the allocator's verbs as JSON over HTTP, for masters in any language.",
     "conform": "Run scenario files against an allocator and print what came out otherwise.",
     "bench": "Measure what drf costs on this machine, beside its goals and an earlier run.",
     "replay": "Carry a journal out again, with its own policy or another one, and compare.",

@@ -19,6 +19,7 @@ EXTRAS = {
     "testing": ("hypothesis",),
     "lp": ("highspy",),
     "dask": ("distributed",),
+    "serve": ("aiohttp",),
 }
 KINDS = {group.rpartition(".")[2]: group for group in GROUPS}
 
