@@ -90,7 +90,11 @@ async def _serve(
         listening.close()
         desk.close()
         sweep.cancel()
+        await asyncio.sleep(
+            0
+        )  # what was being accepted is a connection by then, and is closed with the others
         await runner.cleanup()
+        await asyncio.sleep(0)  # what was closed ends in the next turn of the loop
         if address.unix is not None:
             address.unix.unlink(missing_ok=True)
     await desk.flush()
