@@ -98,7 +98,11 @@ def test_events(benchmark: Any, tmp_path: Path, journal: str) -> None:
         events = benchmark.pedantic(drive, args=(server, decisions, rounds), rounds=1)
         wall, used = time.perf_counter() - started, cpu(server) - before
         assert server.get("check")
-        assert decisions.told > rounds / 2
+        last = int(server.get("open_offers")["decisions"].rpartition("-")[2])
+        deadline = time.monotonic() + 30
+        while decisions.told < last:  # each of them comes
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         benchmark.extra_info |= {
             "events a second": round(events / wall),
             "events a second of the server's CPU": round(events / used) if used else None,

@@ -20,6 +20,9 @@ from drf.serve.desk import Desk, Settings
 from drf.serve.limits import Gate, Limits
 from drf.serve.store import Store
 
+SETTLING = 0.05
+"""Seconds in which connections that were just accepted, or closed, become known as such."""
+
 LEAVING = 5.0
 """Seconds that requests get to end when the server stops."""
 
@@ -90,7 +93,9 @@ async def _serve(
         listening.close()
         desk.close()
         sweep.cancel()
+        await asyncio.sleep(SETTLING)  # what was being accepted is closed with the others
         await runner.cleanup()
+        await asyncio.sleep(SETTLING)  # what was closed comes to its end
         if address.unix is not None:
             address.unix.unlink(missing_ok=True)
     await desk.flush()
