@@ -418,18 +418,20 @@ def test_it_takes_over_a_busy_scheduler_and_leaves_one_behind(doors: Any) -> Non
         assert c.gather(held) == [0, 1, 2]
 
 
-def test_a_policy_that_fails_cannot_hang_the_cluster() -> None:
+@pytest.mark.parametrize("calls", [0, 1, 2, 5, 40, 41])
+def test_a_policy_that_fails_cannot_hang_the_cluster(calls: int) -> None:
+    """At the first task that waits, when one is handed out, or when one has ended."""
     from drf.policies.shares import DRF
 
     class Fails(DRF):
         kernel = None
-        calls = 0
+        left = calls
 
         def key(self, view: Any, client: str) -> Any:
-            self.calls += 1
-            if self.calls > 40:
+            self.left -= 1
+            if self.left < 0:
                 raise ZeroDivisionError("a defect")
-            return view.share(client)
+            return (view.share(client),)
 
     with cluster() as made, client(made) as c:
         c.register_plugin(FairShare(Fails()))

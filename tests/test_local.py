@@ -34,13 +34,18 @@ def can_group():
 HOW = [RLIMITS, *([CGROUP] if can_group() else [])]
 
 
-def start(tmp_path, text, *options):
+def start(tmp_path, text, *options, ignores=()):
+    """The command, which heeds all signals but these, whatever those who run the tests ignore themselves."""
     (tmp_path / "spec.toml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "drf", "run", "spec.toml", "--out", "out", *options]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    return subprocess.Popen(
-        command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+
+    def heed():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignores else signal.SIG_DFL)
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=tmp_path, env=env, text=True, preexec_fn=heed, **pipes)
 
 
 def run(tmp_path, text, *options):
@@ -371,11 +376,7 @@ def test_malformed_folders(tmp_path, about, events, place):
 def test_signals_that_are_ignored_stay_ignored(tmp_path):
     """As nohup does, and a shell for what it runs in the background."""
     text = AGENT + table("f", "sleep 1")
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = start(tmp_path, text)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    process = start(tmp_path, text, ignores=[signal.SIGHUP])
     wait_for(lambda: marked(tmp_path))
     process.send_signal(signal.SIGHUP)
     process.communicate(timeout=60)

@@ -129,6 +129,12 @@ class FairShare(SchedulerPlugin):  # type: ignore[misc]
         task = self._tasks.get(key)
         if task is None or (start == finish and finish != "waiting"):
             return
+        try:
+            self._follow(task, key, finish)
+        except Exception:
+            self._fail()
+
+    def _follow(self, task: Task, key: Hashable, finish: str) -> None:
         if task.waiting is not None:  # it left no-worker
             self.turns.withdraw(task.waiting)
             task.waiting = None
@@ -226,8 +232,15 @@ class FairShare(SchedulerPlugin):  # type: ignore[misc]
                     self._stuck_since = None  # its kind does find room
             self._keep(now)
         except Exception:
-            # Whatever a policy does, no task of the cluster may hang for it.
-            logger.exception("fair sharing failed and is off; tasks go first come first served")
+            self._fail()
+
+    def _fail(self) -> None:
+        """Whatever a policy does, no task of the cluster may hang for it: off, once the scheduler is done with this."""
+        logger.exception("fair sharing failed and is off; tasks go first come first served")
+        self._loop.call_soon(self._give_up)
+
+    def _give_up(self) -> None:
+        if self._scheduler.plugins.get(self.name) is self:
             self.stand_down()
 
     def _room(self) -> set[Any]:
@@ -355,7 +368,7 @@ class FairShare(SchedulerPlugin):  # type: ignore[misc]
         s.periodic_callbacks.pop(self.name, None)
         if s.plugins.get(self.name) is self:
             s.remove_plugin(self.name)
-        rest = [task for task in self._tasks.values() if task.waiting is not None]
+        rest = [task for task in self._tasks.values() if task.ts.state == "no-worker"]
         for task in self._tasks.values():
             task.open()
         rest.sort(key=lambda task: task.ts.priority, reverse=True)  # taken from the end
