@@ -371,7 +371,9 @@ def test_a_forgotten_trigger_is_found(twins: tuple[ModuleType, ModuleType], verb
         options = {k: v for k, v in history.log[0].items() if k in PLUGGED}
         minimum = [package.Resources(text) for text in history.log[0]["min_allocatable"]]
         plugin = forgets(verb)(package)(**options, min_allocatable=minimum)
-        history.both = [package.Allocator(plugin=plugin)]
+        allocator = package.Allocator(plugin=plugin)
+        allocator._plugin, allocator._guard = plugin, None  # as if it were the built-in one
+        history.both = [allocator]
         try:
             for _ in range(STEPS):
                 history.step()

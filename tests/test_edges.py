@@ -310,7 +310,8 @@ def test_few_names_are_listed_where_none_is_near() -> None:
 def test_each_twin_divides_on_its_own_kernel(twins: tuple[ModuleType, ModuleType]) -> None:
     for package in twins:
         assert package.Policy in type(package.plugins.make_policy("drf")).__mro__
-        assert package.policies.filling.fill is package._backend.kernel.fill
+        assert package.policies.filling._backend is package._backend
+        assert package._backend.fill is package._backend.kernel.fill
 
 
 def test_a_compiler_that_always_fails_is_none(
