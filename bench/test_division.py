@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from drf import Sorter, allocate
+from drf import allocate
 from drf.benchmarks import solving
 
 
@@ -46,25 +45,3 @@ def test_as_many_tasks_as_there_are(benchmark: Any) -> None:
     }
     a = benchmark(allocate, {"cpus": 3 * 10**12, "mem": 6 * 10**12}, users)
     assert sum(a.tasks.values()) == 16 * 10**11
-
-
-@pytest.mark.parametrize("what", ["a decision", "the whole tree"])
-def test_hdrf(benchmark: Any, what: str) -> None:
-    """10 000 leaves, depth 4: give a task to the next leaf, or compute every node anew."""
-    s = Sorter("hdrf", total={"cpus": 10**9, "mem": 10**9})
-    start = perf_counter()
-    for i in range(10_000):
-        s.add("/".join((f"r{i % 10}", f"s{i // 10 % 10}", f"t{i // 100 % 10}", f"u{i // 1000}")))
-    benchmark.extra_info["seconds to add"] = round(perf_counter() - start, 3)
-    benchmark.group = "H-DRF, 10 000 leaves"
-
-    def decide() -> None:
-        client = s.next()
-        assert client is not None
-        s.allocated(client, {"cpus": 1 + len(client) % 3, "mem": 2})
-
-    def anew() -> None:
-        s._own._rebuild()  # type: ignore[attr-defined]
-
-    decide()
-    benchmark.pedantic(decide if what == "a decision" else anew, rounds=20)
