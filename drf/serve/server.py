@@ -23,6 +23,9 @@ from drf.serve.store import Store
 SETTLING = 0.05
 """Seconds in which connections that were just accepted, or closed, become known as such."""
 
+TURNS = 20
+"""In so many turns of the loop."""
+
 LEAVING = 5.0
 """Seconds that requests get to end when the server stops."""
 
@@ -90,15 +93,24 @@ async def _serve(
         ready(where)
         await stopped
     finally:
+        # Nothing more is accepted; what was, becomes a connection, which it must before the listening ends.
+        for sock in listening.sockets:
+            asyncio.get_running_loop().remove_reader(sock)
+        await _turns()
         listening.close()
         desk.close()
         sweep.cancel()
-        await asyncio.sleep(SETTLING)  # what was being accepted is closed with the others
         await runner.cleanup()
-        await asyncio.sleep(SETTLING)  # what was closed comes to its end
+        await _turns()  # what was closed comes to its end
         if address.unix is not None:
             address.unix.unlink(missing_ok=True)
     await desk.flush()
+
+
+async def _turns() -> None:
+    """Some time, and as many turns of the loop, which on a busy machine one wait of that time need not be."""
+    for _ in range(TURNS):
+        await asyncio.sleep(SETTLING / TURNS)
 
 
 def _on_signals() -> asyncio.Future[None]:
