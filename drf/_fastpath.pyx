@@ -21,7 +21,7 @@ cdef extern from *:
     """
     void prefetch "drf_prefetch" (const void *address) noexcept nogil
 
-KERNEL = 9
+KERNEL = 10
 
 cdef enum:
     LOAD = 256
@@ -1850,9 +1850,6 @@ cdef class Dealer:
     def _face(self, amount):
         raise NotImplementedError
 
-    def _passes(self, client, site):
-        raise NotImplementedError
-
     def _sum(self, site, amount):
         raise NotImplementedError
 
@@ -2097,11 +2094,7 @@ cdef class Dealer:
         """
         cdef Vector face, small
         cdef Client client
-        cdef bint some
-        if order._seen != self.version:
-            self.catch_up(order)
-        if order.stale:
-            order._rebuild()
+        cdef bint some, settled
         free = site.free
         face = self.face_of(free)
         some = self.due(<Account>order.account, face, towards)
@@ -2113,7 +2106,8 @@ cdef class Dealer:
         small = self.face_of(part)
         if not (small.worth or self.picky):
             return False
-        client = self.taker(order, site, face, part, small)
+        settled = site.count > 0 and (site.floor is part or part <= site.floor)
+        client = self.taker(order, site, part, face.worth and small.worth, settled)
         if client is None:
             return False
         self.hand(client, site, part, small, left, face.size)
@@ -2157,14 +2151,19 @@ cdef class Dealer:
             found = face.cuts[units] = self._cut(free, units)
         return <tuple>found
 
-    cdef Client taker(self, Order order, Site site, Vector face, object part, Vector small):
-        """The first of the role's frameworks that takes the part."""
-        cdef bint worth = face.worth and small.worth
-        cdef bint settled = site.count > 0 and (site.floor is part or part <= site.floor)
+    cdef Client taker(self, Order order, Site site, object part, bint worth, bint settled):
+        """The first of a role's frameworks that takes the part of the agent, or all of it.
+
+        ``worth``: it is worth an offer; ``settled``: who refused anything there refuses it.
+        """
         cdef Py_ssize_t d
         cdef int k
         cdef Block *below
         cdef Client client
+        if order._seen != self.version:
+            self.catch_up(order)
+        if order.stale:
+            order._rebuild()
         for d in range(order.block_count):
             below = order.blocks[d]
             for k in range(below.size):
@@ -2236,12 +2235,10 @@ cdef class Dealer:
         """The first client in order that takes the agent."""
         cdef bint worth = face.worth
         cdef bint settled
-        cdef Py_ssize_t w, b, d, count
-        cdef int i, k
+        cdef Py_ssize_t w, b, count
+        cdef int i
         cdef unsigned long long left
         cdef Block *block
-        cdef Block *below
-        cdef Order order
         cdef Client client
         if not worth and not self.picky:
             return None
@@ -2264,25 +2261,9 @@ cdef class Dealer:
                 thing = self.roles.things[block.row[i]]
                 if thing is None:
                     continue
-                order = <Order>thing
-                if order._seen != self.version:
-                    self.catch_up(order)
-                if order.stale:
-                    order._rebuild()
-                for d in range(order.block_count):
-                    below = order.blocks[d]
-                    for k in range(below.size):
-                        client = <Client>order.things[below.row[k]]
-                        self.tested += 1
-                        if site.has_bit(client.index):
-                            if settled:
-                                continue
-                        elif client.simple and not worth:
-                            continue
-                        elif client.simple and (client.open or not site.guarded):
-                            return client
-                        if self._passes(client, site):
-                            return client
+                client = self.taker(<Order>thing, site, free, worth, settled)
+                if client is not None:
+                    return client
         return None
 
     cdef Client least(self, Site site, bint worth):
@@ -2318,7 +2299,7 @@ cdef class Dealer:
                     best = n
             client = <Client>found[best]
             takes = client.simple and (client.open or not site.guarded)
-            if takes or self._passes(client, site):
+            if takes or self._takes(client, site, site.free):
                 return client
             del found[best]
         return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-KERNEL = 9
+KERNEL = 10
 """Both twins carry it; different numbers mean that the compiled one is stale."""
 
 LOAD = 256
@@ -1125,10 +1125,10 @@ class Dealer:
 
     Plain agents that need no second thought are dealt with here, with all that follows from an offer: what is free,
     both orders, the sums of the role. What is not plain takes the long way, which the wrapper knows. The hooks are
-    `_face` (the vector of an amount), `_passes` (whether a client takes the agent, on second thought), `_takes` (the
-    same of a part of it), `_sum` (what is free when an amount is free besides), `_crowded` and `_outdated` (the client
-    has many places, many refusals), `_passed` (a client was offered an agent that it refused), `_meet` (what two
-    amounts both contain), `_cut` (so much of an amount, with all in it that has no column, and what is left).
+    `_face` (the vector of an amount), `_takes` (whether a client takes so much of an agent, on second thought), `_sum`
+    (what is free when an amount is free besides), `_crowded` and `_outdated` (the client has many places, many
+    refusals), `_passed` (a client was offered an agent that it refused), `_meet` (what two amounts both contain),
+    `_cut` (so much of an amount, with all in it that has no column, and what is left).
     """
 
     def __init__(self) -> None:
@@ -1153,9 +1153,6 @@ class Dealer:
     # -- hooks of the wrapper
 
     def _face(self, amount: Any) -> Vector:
-        raise NotImplementedError
-
-    def _passes(self, client: Client, site: Any) -> bool:
         raise NotImplementedError
 
     def _sum(self, site: Any, amount: Any) -> Any:
@@ -1323,10 +1320,6 @@ class Dealer:
 
         ``towards``: if guarantees of the role lack some of it. That is all that it may have there, in this cycle.
         """
-        if order._seen != self.version:
-            self.catch_up(order)
-        if order._stale:
-            order._rebuild()
         free = site.free
         face = self._face_of(free)
         units, given = self._due(order.account, face, towards)
@@ -1338,7 +1331,8 @@ class Dealer:
         small = self._face_of(part)
         if not (small.worth or self.picky):
             return False
-        client = self._taker(order, site, face, part, small)
+        settled = bool(site._bits) and (site.floor is part or part <= site.floor)
+        client = self._taker(order, site, part, face.worth and small.worth, settled)
         if client is None:
             return False
         self._hand(client, site, part, small, left, given)
@@ -1371,13 +1365,16 @@ class Dealer:
             found = face.cuts[units] = self._cut(free, units)
         return found
 
-    def _taker(
-        self, order: Any, site: Any, face: Vector, part: Any, small: Vector
-    ) -> Client | None:
-        """The first of the role's frameworks that takes the part."""
-        worth = face.worth and small.worth
+    def _taker(self, order: Any, site: Any, part: Any, worth: bool, settled: bool) -> Client | None:
+        """The first of a role's frameworks that takes the part of the agent, or all of it.
+
+        ``worth``: it is worth an offer; ``settled``: who refused anything there refuses it.
+        """
+        if order._seen != self.version:
+            self.catch_up(order)
+        if order._stale:
+            order._rebuild()
         bits = site._bits
-        settled = bool(bits) and (site.floor is part or part <= site.floor)
         for below in order._blocks:
             for _, _, framework in below:
                 client: Client = order._things[order._rows[framework]]
@@ -1467,23 +1464,9 @@ class Dealer:
                 order = self.roles._things[self.roles._rows[role]]
                 if order is None:
                     continue
-                if order._seen != self.version:
-                    self.catch_up(order)
-                if order._stale:
-                    order._rebuild()
-                for below in order._blocks:
-                    for _, _, framework in below:
-                        client: Client = order._things[order._rows[framework]]
-                        self.tested += 1
-                        if bits >> client.index & 1:
-                            if settled:
-                                continue
-                        elif client.simple and not worth:
-                            continue
-                        elif client.simple and (client.open or not site.guarded):
-                            return client
-                        if self._passes(client, site):
-                            return client
+                client = self._taker(order, site, free, worth, settled)
+                if client is not None:
+                    return client
         return None
 
     def _least(self, site: Any, left: int, worth: bool) -> Client | None:
@@ -1505,7 +1488,7 @@ class Dealer:
             keyed.append((*self.roles._key(client.role), *order._key(client.framework), client))
         for *_, client in sorted(keyed, key=lambda entry: entry[:-1]):
             takes = client.simple and (client.open or not site.guarded)
-            if takes or self._passes(client, site):
+            if takes or self._takes(client, site, site.free):
                 return client
         return None
 

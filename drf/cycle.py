@@ -105,8 +105,8 @@ class Cycle:
     ) -> Sequence[Grant]:
         """The same by the kernel, where all is plain; ``available`` as in `Dealing.deal_within`, by name."""
         dealt = Dealt()
-        columns = (dealt.clients, dealt.sites, dealt.amounts)
-        self._dealing.deal_within(first, second, self._dealing.by_column(available), live, *columns)
+        kept = self._dealing.by_column(available)
+        self._dealing.deal_within(first, second, kept, live, *dealt.columns)
         return dealt
 
     def is_plain(self) -> bool:
@@ -121,8 +121,7 @@ class Cycle:
         while at < len(agents):
             if self.is_plain():
                 dealt = Dealt()
-                columns = (dealt.clients, dealt.sites, dealt.amounts)
-                at = self._dealing.deal(agents, at, *columns)
+                at = self._dealing.deal(agents, at, *dealt.columns)
                 if at == len(agents) and not out:
                     return dealt
                 out.extend(dealt)

@@ -135,10 +135,6 @@ class Dealing(Dealer):
     def _face(self, amount: Resources) -> Vector:
         return self.columns.vector(amount)
 
-    def _passes(self, client: Client, site: Any) -> bool:
-        assert self._willing is not None
-        return self._willing(client, site, site.free)
-
     def _takes(self, client: Client, site: Any, part: Resources) -> bool:
         assert self._willing is not None
         return self._willing(client, site, part)
@@ -176,12 +172,13 @@ class Dealing(Dealer):
 class Dealt(Sequence[Grant]):
     """What was dealt, in columns; a `Grant` is made when it is asked for."""
 
-    __slots__ = ("amounts", "clients", "sites")
+    __slots__ = ("amounts", "clients", "columns", "sites")
 
     def __init__(self) -> None:
         self.clients: list[Client] = []
         self.sites: list[Agent] = []
         self.amounts: list[Resources] = []
+        self.columns = self.clients, self.sites, self.amounts
 
     def __len__(self) -> int:
         return len(self.clients)

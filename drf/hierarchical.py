@@ -687,13 +687,12 @@ class HierarchicalAllocator:
     ) -> None:
         """Those of the offers come back, in full, as `recover_resources` has it of one after the other; O(of them)."""
         seconds = self._refusal(refuse_seconds)
-        columns = (dealt.clients, dealt.sites, dealt.amounts)
         seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL) if seconds else 0.0
         at = 0
         if self._all_alike(dealt, which, seconds, refuse_seconds is not None):
             bucket = self._bucket(self._now + seconds) if seconds else None
             number, ending = (bucket.number, bucket.sites) if bucket else (0, None)
-            at = self._dealing.decline(*columns, which, 0, number, ending)
+            at = self._dealing.decline(*dealt.columns, which, 0, number, ending)
             if refuse_seconds is not None:
                 declined = Counter(dealt.clients[i].framework for i in which[:at])
                 for framework, count in declined.items():
