@@ -29,6 +29,7 @@ cdef enum:
     CUTS = 64                            # the most pieces of one amount that are remembered
     AHEAD = 16                           # so many clients are fetched at a time, where there are
     MANY = 8192                          # rows, too many for the caches
+    LINE = 64                            # bytes of memory that are fetched together
 
 cdef long long LIMIT = 1LL << 53
 cdef double ROUGH = 1e-12                # more than what rounding does to a sum of shares, less than matters
@@ -60,6 +61,7 @@ cdef extern from "Python.h":
     ctypedef struct PyListObject:
         PyObject **ob_item
     int PyUnicode_Compare(object, object) except? -1
+    void PyObject_GC_UnTrack(PyObject *)
 
 
 cdef void *_grown(void *old, size_t size) except NULL:
@@ -119,6 +121,19 @@ cdef Block *_new_block(int room) except NULL:
     return block
 
 
+cdef struct Row:
+    # What the order has of one client, side by side: a step reads it all.
+    double share
+    long long count
+    double weight                        # 0 where there is one a column
+    Block *home                          # where its entry stands, if it is in the order
+    const char *text                     # the name's UTF-8; the name table keeps it alive; NULL: the row is free
+    unsigned long long head              # of it, as a number, eight bytes behind what all names start with
+    unsigned int length
+    int client                           # the number of the record behind it
+    bint active
+
+
 cdef class Order:
     """Clients in order of share, then number of grants, then name; what each of them holds.
 
@@ -138,19 +153,13 @@ cdef class Order:
     cdef list _names
     cdef Py_ssize_t size, room           # rows in use or free again; rows there is memory for
     cdef Py_ssize_t columns, width       # columns in use; columns there is memory for
+    cdef Row *rows                       # room
     cdef long long *held                 # room x width
-    cdef long long *counts
-    cdef double *weight
-    cdef double **weights                # a weight a column, or NULL: the one weight
-    cdef double *shares
-    cdef char *active
-    cdef const char **text               # the name's UTF-8; the name table keeps it alive; NULL: the row is free
-    cdef Py_ssize_t *length
+    cdef double **weights                # a weight a column, of rows that have; NULL where nobody has
     cdef bytes start                     # what all names start with, or a part of it
-    cdef unsigned long long *head        # eight bytes of the name behind that, as a number: most names compare by it
-    cdef Block **home                    # where the row's entry stands, if it is in the order
     cdef long long *totals
     cdef char *counted
+    cdef double *divisors                # the totals, 0 for what does not count for shares
     cdef Block **blocks
     cdef double *last_share
     cdef int *last_row
@@ -173,20 +182,15 @@ cdef class Order:
         cdef Py_ssize_t i
         for i in range(self.block_count):
             PyMem_Free(self.blocks[i])
-        for i in range(self.size):
-            PyMem_Free(self.weights[i])
-        PyMem_Free(self.held)
-        PyMem_Free(self.counts)
-        PyMem_Free(self.weight)
+        if self.weights != NULL:
+            for i in range(self.size):
+                PyMem_Free(self.weights[i])
         PyMem_Free(self.weights)
-        PyMem_Free(self.shares)
-        PyMem_Free(self.active)
-        PyMem_Free(self.text)
-        PyMem_Free(self.length)
-        PyMem_Free(self.head)
-        PyMem_Free(self.home)
+        PyMem_Free(self.rows)
+        PyMem_Free(self.held)
         PyMem_Free(self.totals)
         PyMem_Free(self.counted)
+        PyMem_Free(self.divisors)
         PyMem_Free(self.blocks)
         PyMem_Free(self.last_share)
         PyMem_Free(self.last_row)
@@ -376,7 +380,7 @@ cdef class Order:
             return 0.0
         if self.stale:
             self._rebuild()
-        return self.shares[row]
+        return self.rows[row].share
 
     def grants(self, client):
         """How many grants the client has had: the tie-break; O(1). Raises UnknownName."""
@@ -384,7 +388,7 @@ cdef class Order:
         if row < 0:
             self._unknown(client)
             return 0
-        return self.counts[row]
+        return self.rows[row].count
 
     def __contains__(self, client):
         return client in self._rows
@@ -408,35 +412,45 @@ cdef class Order:
             self.held = held
             self.totals = <long long *>_grown(self.totals, width * sizeof(long long))
             self.counted = <char *>_grown(self.counted, width)
+            self.divisors = <double *>_grown(self.divisors, width * sizeof(double))
             for i in range(self.size):
-                if self.weights[i] != NULL:
+                if self.rows[i].weight == 0.0:
                     self.weights[i] = <double *>_grown(self.weights[i], width * sizeof(double))
             self.width = width
         self.totals[self.columns] = 0
         self.counted[self.columns] = True
+        self.divisors[self.columns] = 0.0
         for i in range(self.size):
-            if self.weights[i] != NULL:
+            if self.rows[i].weight == 0.0:
                 self.weights[i][self.columns] = 1.0
         self.columns += 1
 
     def _set_total(self, Py_ssize_t column, long long units):
         if self.totals[column] != units:
             self.totals[column] = units
+            self.divide(column)
             self.stale = True
 
     cpdef int _take_totals(self, Order other) except -1:
         """The totals of another order with the same columns."""
         cdef size_t size = self.columns * sizeof(long long)
+        cdef Py_ssize_t j
         if memcmp(self.totals, other.totals, size) != 0:
             memmove(self.totals, other.totals, size)
+            for j in range(self.columns):
+                self.divide(j)
             self.stale = True
         return 0
+
+    cdef void divide(self, Py_ssize_t column) noexcept:
+        """Note what shares of the column are divided by."""
+        self.divisors[column] = <double>self.totals[column] if self.counted[column] else 0.0
 
     def _sums(self):
         cdef Py_ssize_t i, j
         cdef list out = [0] * self.columns
         for i in range(self.size):
-            if self.text[i] != NULL:
+            if self.rows[i].text != NULL:
                 for j in range(self.columns):
                     if self.held[i * self.width + j]:
                         out[j] += self.held[i * self.width + j]
@@ -445,52 +459,50 @@ cdef class Order:
     def _set_counted(self, Py_ssize_t column, bint counted):
         if self.counted[column] != counted:
             self.counted[column] = counted
+            self.divide(column)
             self.stale = True
 
     def _add_row(self, str name, object weight, bint active):
         cdef int row
         cdef Py_ssize_t j, room
+        cdef Py_ssize_t length = 0
         if self._free:
             row = self._free.pop()
         else:
             row = self.size
             if self.size == self.room:
-                room = 2 * self.room if self.room else 16
+                room = 2 * self.room if self.room else FEW
                 self.held = <long long *>_grown(self.held, (room * self.width + 1) * sizeof(long long))
-                self.counts = <long long *>_grown(self.counts, room * sizeof(long long))
-                self.weight = <double *>_grown(self.weight, room * sizeof(double))
-                self.weights = <double **>_grown(self.weights, room * sizeof(double *))
-                self.shares = <double *>_grown(self.shares, room * sizeof(double))
-                self.active = <char *>_grown(self.active, room)
-                self.text = <const char **>_grown(self.text, room * sizeof(char *))
-                self.length = <Py_ssize_t *>_grown(self.length, room * sizeof(Py_ssize_t))
-                self.head = <unsigned long long *>_grown(self.head, room * sizeof(unsigned long long))
-                self.home = <Block **>_grown(self.home, room * sizeof(Block *))
+                self.rows = <Row *>_grown(self.rows, room * sizeof(Row))
+                if self.weights != NULL:
+                    self.weights = <double **>_grown(self.weights, room * sizeof(double *))
                 self.room = room
             self._names.append("")
             self.things.append(None)
-            self.weights[row] = NULL
+            if self.weights != NULL:
+                self.weights[row] = NULL
             self.size += 1
         self._rows[name] = row
         self._names[row] = name
-        self.text[row] = PyUnicode_AsUTF8AndSize(name, &self.length[row])
+        self.rows[row].text = PyUnicode_AsUTF8AndSize(name, &length)
+        self.rows[row].length = <unsigned int>length
         self.take_name(row)
         for j in range(self.width):
             self.held[row * self.width + j] = 0
-        self.counts[row] = 0
+        self.rows[row].count = 0
         self.put_weight(row, weight)
-        self.shares[row] = 0.0
-        self.active[row] = active
+        self.rows[row].share = 0.0
+        self.rows[row].active = active
         self.place(row)
 
     def _remove_row(self, name):
         cdef int row = self._rows[name]
         self.unplace(row)
-        self.active[row] = False
+        self.rows[row].active = False
         del self._rows[name]
         self._names[row] = ""
         self.things[row] = None
-        self.text[row] = NULL
+        self.rows[row].text = NULL
         self.put_weight(row, 1.0)
         self._free.append(row)
         if row == self.recent_row:
@@ -499,9 +511,9 @@ cdef class Order:
 
     def _set_active(self, name, bint active):
         cdef int row = self._rows[name]
-        if self.active[row] != active:
+        if self.rows[row].active != active:
             self.unplace(row)
-            self.active[row] = active
+            self.rows[row].active = active
             self.place(row)
 
     def _attach(self, name, thing):
@@ -509,16 +521,18 @@ cdef class Order:
         self.things[row] = thing
         if isinstance(thing, Order):
             (<Order>thing).own_row = row
+        elif isinstance(thing, Client):
+            self.rows[row].client = (<Client>thing).index
 
     def _key(self, name):
         cdef int row = self._rows[name]
-        return self.shares[row], self.counts[row], name
+        return self.rows[row].share, self.rows[row].count, name
 
     def _clients(self):
         return list(self._rows)
 
     def _is_active(self, name):
-        return bool(self.active[<int>self._rows[name]])
+        return bool(self.rows[<int>self._rows[name]].active)
 
     def _set_weight(self, name, object weight):
         cdef int row = self._rows[name]
@@ -528,9 +542,9 @@ cdef class Order:
 
     def _get_weight(self, name):
         cdef int row = self._rows[name]
-        if self.weights[row] != NULL:
+        if self.rows[row].weight == 0.0:
             return tuple([self.weights[row][j] for j in range(self.columns)])
-        return self.weight[row]
+        return self.rows[row].weight
 
     def _get_held(self, name):
         cdef int row = self._rows[name]
@@ -545,13 +559,13 @@ cdef class Order:
     cdef int charge_row(self, int row, Vector vector, int sign, int grants) except -1:
         """As `_charge`; an entry that stays where it is, as most do, is changed in place."""
         cdef long long *held = self.held + row * self.width
-        cdef bint listed = not self.stale and self.active[row]
+        cdef bint listed = not self.stale and self.rows[row].active
         cdef Block *block = NULL
         cdef double share
         cdef int i = 0
         cdef Py_ssize_t j
         if listed:
-            block = self.home[row]
+            block = self.rows[row].home
             while block.row[i] != row:
                 i += 1
             # Only where both neighbours, if there are any, stand in the same block.
@@ -560,7 +574,7 @@ cdef class Order:
             self.unplace(row)
         for j in range(vector.size):
             held[j] += sign * vector.units[j]
-        self.counts[row] += grants
+        self.rows[row].count += grants
         if not listed:
             return self.place(row)
         self.listing = None
@@ -568,7 +582,7 @@ cdef class Order:
         if (i == 0 or self.before(block.share[i - 1], block.row[i - 1], share, row)) and (
             i + 1 == block.size or self.before(share, row, block.share[i + 1], block.row[i + 1])
         ):
-            block.share[i] = self.shares[row] = share
+            block.share[i] = self.rows[row].share = share
             if i + 1 == block.size:
                 self.set_last(0)
             return 0
@@ -586,7 +600,7 @@ cdef class Order:
             return None
         row = known
         held = tuple([self.held[row * self.width + j] for j in range(self.columns)])
-        return held, self.counts[row], bool(self.active[row])
+        return held, self.rows[row].count, bool(self.rows[row].active)
 
     def _set_state(self, name, tuple held, long long grants):
         cdef int row = self._rows[name]
@@ -594,7 +608,7 @@ cdef class Order:
         self.unplace(row)
         for j in range(<Py_ssize_t>len(held)):
             self.held[row * self.width + j] = held[j]
-        self.counts[row] = grants
+        self.rows[row].count = grants
         self.place(row)
 
     # -- the order
@@ -618,7 +632,7 @@ cdef class Order:
         self.unplace(row)
         for j in range(vector.size):
             held[j] += vector.units[j]
-        self.counts[row] += 1
+        self.rows[row].count += 1
         self.place(row)
         return 1
 
@@ -631,13 +645,8 @@ cdef class Order:
         for i in range(ahead):
             row = rows[i] = self.blocks[0].row[i]
             prefetch(self.held + row * self.width)
-            prefetch(&self.counts[row])
-            prefetch(&self.weight[row])
-            prefetch(&self.weights[row])
-            prefetch(&self.shares[row])
-            prefetch(&self.home[row])
-            prefetch(&self.head[row])
-            prefetch(&self.active[row])
+            prefetch(&self.rows[row])
+            prefetch(<char *>&self.rows[row] + sizeof(Row) - 1)
             prefetch(<PyObject *>self._names[row])
         for i in range(ahead):
             found.append(demands.get(self._names[rows[i]]))
@@ -652,16 +661,16 @@ cdef class Order:
         cdef const char *start
         cdef int i
         if self.start is None:
-            self.start = self.text[row][:self.length[row]]
+            self.start = self.rows[row].text[:self.rows[row].length]
         common = len(self.start)
         start = self.start
-        if common > self.length[row] or memcmp(start, self.text[row], common) != 0:
+        if common > self.rows[row].length or memcmp(start, self.rows[row].text, common) != 0:
             common = 0
-            while common < self.length[row] and start[common] == self.text[row][common]:
+            while common < self.rows[row].length and start[common] == self.rows[row].text[common]:
                 common += 1
             self.start = self.start[:common]
             for i in range(self.size):
-                if self.text[i] != NULL:
+                if self.rows[i].text != NULL:
                     self.put_head(i)
         else:
             self.put_head(row)
@@ -673,41 +682,43 @@ cdef class Order:
         cdef unsigned long long head = 0
         for i in range(common, common + 8):
             head <<= 8
-            if i < self.length[row]:
-                head |= <unsigned char>self.text[row][i]
-        self.head[row] = head
+            if i < self.rows[row].length:
+                head |= <unsigned char>self.rows[row].text[i]
+        self.rows[row].head = head
 
     cdef int put_weight(self, int row, object weight) except -1:
         cdef Py_ssize_t j
         if isinstance(weight, tuple):
+            if self.weights == NULL:
+                self.weights = <double **>_grown(NULL, self.room * sizeof(double *))
+                memset(self.weights, 0, self.room * sizeof(double *))
             self.weights[row] = <double *>_grown(self.weights[row], (self.width + 1) * sizeof(double))
             for j in range(self.columns):
                 self.weights[row][j] = weight[j]
+            self.rows[row].weight = 0.0
         else:
-            PyMem_Free(self.weights[row])
-            self.weights[row] = NULL
-            self.weight[row] = weight
+            self.rows[row].weight = weight
         return 0
 
     cdef double share_of(self, int row) noexcept nogil:
         cdef long long *held = self.held + row * self.width
-        cdef double *weights = self.weights[row]
+        cdef double weight = self.rows[row].weight
         cdef double best = 0.0
         cdef double share
         cdef Py_ssize_t j
-        if weights != NULL:
+        if weight == 0.0:
             for j in range(self.columns):
-                if self.totals[j] > 0 and self.counted[j]:
-                    share = (<double>held[j] / <double>self.totals[j]) / weights[j]
+                if self.divisors[j] > 0.0:
+                    share = (<double>held[j] / self.divisors[j]) / self.weights[row][j]
                     if share > best:
                         best = share
             return best
         for j in range(self.columns):
-            if self.totals[j] > 0 and self.counted[j]:
-                share = <double>held[j] / <double>self.totals[j]
+            if self.divisors[j] > 0.0:
+                share = <double>held[j] / self.divisors[j]
                 if share > best:
                     best = share
-        return best / self.weight[row]
+        return best / weight
 
     cdef inline bint before(self, double share_a, int a, double share_b, int b) noexcept nogil:
         """Whether entry a stands before entry b: share, then grants, then the name's bytes."""
@@ -715,15 +726,19 @@ cdef class Order:
         cdef int order
         if share_a != share_b:
             return share_a < share_b
-        if self.counts[a] != self.counts[b]:
-            return self.counts[a] < self.counts[b]
-        if self.head[a] != self.head[b]:
-            return self.head[a] < self.head[b]
-        shorter = self.length[a] if self.length[a] < self.length[b] else self.length[b]
-        order = memcmp(self.text[a], self.text[b], shorter)
+        if self.rows[a].count != self.rows[b].count:
+            return self.rows[a].count < self.rows[b].count
+        if self.rows[a].head != self.rows[b].head:
+            return self.rows[a].head < self.rows[b].head
+        shorter = self.rows[a].length if self.rows[a].length < self.rows[b].length else self.rows[b].length
+        order = memcmp(self.rows[a].text, self.rows[b].text, shorter)
         if order != 0:
             return order < 0
-        return self.length[a] < self.length[b]
+        return self.rows[a].length < self.rows[b].length
+
+    cdef inline bint stands_before(self, int a, int b) noexcept nogil:
+        """The same of two rows whose shares are those of now."""
+        return self.before(self.rows[a].share, a, self.rows[b].share, b)
 
     cdef Py_ssize_t find_block(self, double share, int row) noexcept nogil:
         """The first block whose last entry does not stand before this one (bisect_left of the directory)."""
@@ -782,7 +797,7 @@ cdef class Order:
         for i in range(old.size):
             new.share[i] = old.share[i]
             new.row[i] = old.row[i]
-            self.home[old.row[i]] = new
+            self.rows[old.row[i]].home = new
         new.size = old.size
         self.blocks[0] = new
         PyMem_Free(old)
@@ -805,13 +820,13 @@ cdef class Order:
         cdef Block *upper
         if self.stale:
             return 0
-        share = self.shares[row] = self.share_of(row)
-        if not self.active[row]:
+        share = self.rows[row].share = self.share_of(row)
+        if not self.rows[row].active:
             return 0
         self.listing = None
         if self.block_count == 0:
             self.insert_block(0, 1)
-            self.home[row] = self.blocks[0]
+            self.rows[row].home = self.blocks[0]
             self.blocks[0].share[0] = share
             self.blocks[0].row[0] = row
             self.blocks[0].size = 1
@@ -832,7 +847,7 @@ cdef class Order:
             upper.size = LOAD - half
             block.size = half
             for i in range(upper.size):
-                self.home[upper.row[i]] = upper
+                self.rows[upper.row[i]].home = upper
             self.set_last(b)
             self.set_last(b + 1)
             if self.before(self.last_share[b], self.last_row[b], share, row):
@@ -844,7 +859,7 @@ cdef class Order:
         block.share[i] = share
         block.row[i] = row
         block.size += 1
-        self.home[row] = block
+        self.rows[row].home = block
         self.set_last(b)
         return 0
 
@@ -853,10 +868,10 @@ cdef class Order:
         cdef Py_ssize_t b
         cdef int i = 0
         cdef Block *block
-        if self.stale or not self.active[row]:
+        if self.stale or not self.rows[row].active:
             return 0
         self.listing = None
-        block = self.home[row]
+        block = self.rows[row].home
         while block.row[i] != row:  # numbers side by side: cheaper than comparing what they stand for
             i += 1
         if i < block.size - 1:
@@ -864,7 +879,7 @@ cdef class Order:
             memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
             memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
             return 0
-        b = self.find_block(self.shares[row], row)
+        b = self.find_block(self.rows[row].share, row)
         block.size -= 1
         if block.size:
             self.set_last(b)
@@ -889,13 +904,13 @@ cdef class Order:
         for b in range(self.block_count):
             for i in range(self.blocks[b].size):
                 row = self.blocks[b].row[i]
-                if self.active[row] and not spare[row]:
+                if self.rows[row].active and not spare[row]:
                     spare[row] = 1
                     rows[active] = row
                     active += 1
         for row in range(self.size):
-            self.shares[row] = self.share_of(row)
-            if self.active[row] and not spare[row]:
+            self.rows[row].share = self.share_of(row)
+            if self.rows[row].active and not spare[row]:
                 rows[active] = row
                 active += 1
         self.merge_sort(rows, spare, active)
@@ -909,8 +924,8 @@ cdef class Order:
             block = self.blocks[self.block_count - 1]
             while block.size < half and taken < active:
                 block.row[block.size] = rows[taken]
-                block.share[block.size] = self.shares[rows[taken]]
-                self.home[rows[taken]] = block
+                block.share[block.size] = self.rows[rows[taken]].share
+                self.rows[rows[taken]].home = block
                 block.size += 1
                 taken += 1
             self.set_last(self.block_count - 1)
@@ -928,18 +943,14 @@ cdef class Order:
                 high = middle + width
                 if high > n:
                     high = n
-                if not self.before(
-                    self.shares[rows[middle - 1]], rows[middle - 1], self.shares[rows[middle]], rows[middle]
-                ):
+                if not self.stands_before(rows[middle - 1], rows[middle]):
                     for k in range(low, middle):
                         spare[k] = rows[k]
                     i = low
                     j = middle
                     k = low
                     while i < middle:
-                        if j < high and self.before(
-                            self.shares[rows[j]], rows[j], self.shares[spare[i]], spare[i]
-                        ):
+                        if j < high and self.stands_before(rows[j], spare[i]):
                             rows[k] = rows[j]
                             j += 1
                         else:
@@ -962,9 +973,9 @@ cdef class Order:
                 return "a block is empty or too long"
             for i in range(self.blocks[b].size):
                 row = self.blocks[b].row[i]
-                if self.home[row] != self.blocks[b]:
+                if self.rows[row].home != self.blocks[b]:
                     return "an entry stands in another block than its row says"
-                entries.append((self.blocks[b].share[i], self.counts[row], self._names[row]))
+                entries.append((self.blocks[b].share[i], self.rows[row].count, self._names[row]))
             last = self.blocks[b].size - 1
             if self.last_share[b] != self.blocks[b].share[last] or self.last_row[b] != self.blocks[b].row[last]:
                 return "the directory is not that of the blocks"
@@ -972,8 +983,8 @@ cdef class Order:
             return "entries are out of order"
         due = []
         for name, row in self._rows.items():
-            if self.active[row]:
-                due.append((self.share_of(row), self.counts[row], name))
+            if self.rows[row].active:
+                due.append((self.share_of(row), self.rows[row].count, name))
         if entries != sorted(due):
             return "entries are not those of the active clients"
         return None
@@ -1475,6 +1486,12 @@ cdef class Fading:
         return 0
 
 
+cdef inline bint is_of(object holder, object framework) except -1:
+    """Whether the holder, framework and role, is that framework."""
+    cdef object name = (<tuple>holder)[0]
+    return name is framework or name == framework
+
+
 cdef struct Refused:
     int client
     int bucket
@@ -1495,8 +1512,10 @@ cdef class Site:
     cdef public object floor
     cdef object one_holder, one_amount
     cdef dict _offered
-    cdef unsigned long long *bits
+    cdef unsigned long long *bits        # a bit a client: whether it refused anything
     cdef Py_ssize_t words
+    cdef Py_ssize_t refusers             # how many bits are set
+    cdef Py_ssize_t place                # where it stood in the list of who was offered it last
     cdef Refused *rows
     cdef int count, room
 
@@ -1505,6 +1524,8 @@ cdef class Site:
         self.free = free
         self.held = {}
         self.even = True
+        # Nothing that it knows knows it, so it is in no circle, and the collector need not go through all of them.
+        PyObject_GC_UnTrack(<PyObject *>self)
 
     def __dealloc__(self):
         cdef int i
@@ -1531,6 +1552,7 @@ cdef class Site:
             self.bits = <unsigned long long *>_grown(self.bits, words * sizeof(unsigned long long))
             memset(self.bits + self.words, 0, (words - self.words) * sizeof(unsigned long long))
             self.words = words
+        self.refusers += not self.has_bit(client)
         self.bits[client >> 6] |= 1ULL << (client & 63)
         return 0
 
@@ -1550,19 +1572,18 @@ cdef class Site:
         self.floor = floor
         return 0
 
-    cpdef bint has(self, framework):
-        """Whether the framework has something there, offered or held; O(holders)."""
-        if self.one_holder is not None and self.one_holder[0] == framework:
-            return True
+    cpdef Py_ssize_t entries(self, framework) except -1:
+        """How often the framework has something there, as a holder of offered or of held; O(holders)."""
+        cdef Py_ssize_t found = 0
+        if self.one_holder is not None:
+            found += is_of(self.one_holder, framework)
         if self._offered:
             for holder in self._offered:
-                if holder[0] == framework:
-                    return True
+                found += is_of(holder, framework)
         if self.held:
             for holder in self.held:
-                if holder[0] == framework:
-                    return True
-        return False
+                found += is_of(holder, framework)
+        return found
 
     def is_refused(self, int client):
         """Whether the client refused anything there; O(1)."""
@@ -1605,6 +1626,7 @@ cdef class Site:
         if gone:
             self.count = left
             memset(self.bits, 0, self.words * sizeof(unsigned long long))
+            self.refusers = 0
             for i in range(left):
                 self.set_bit(self.rows[i].client)
             if not left:
@@ -1613,6 +1635,20 @@ cdef class Site:
                 self.rows = NULL
                 self.room = 0
         return gone
+
+
+cdef inline void fetch_ahead(list sites, Py_ssize_t i) noexcept:
+    """Touch agents that will be read soon, and then what they point to: in random order, each would be waited for."""
+    cdef char *later
+    cdef Site soon
+    if i + AHEAD < <Py_ssize_t>len(sites):
+        later = <char *>(<PyListObject *>sites).ob_item[i + AHEAD]
+        prefetch(later)
+        prefetch(later + LINE)
+        prefetch(later + 2 * LINE)
+        soon = <Site>sites[i + AHEAD // 2]
+        prefetch(<PyObject *>soon.name)
+        prefetch(soon.bits)
 
 
 cdef class Account:
@@ -1749,6 +1785,9 @@ cdef class Quotas:
 cdef class Places:
     """Agents that matter to a client, and some that did; ``mark``: when to sort them out.
 
+    One on which a framework has something is there at least as often as the framework is a holder there, of what is
+    offered or held. None: one that left.
+
     Those of different numbers have different ``slack``, so that not all are sorted out in the same cycle.
     """
 
@@ -1760,15 +1799,26 @@ cdef class Places:
         self.sites = []
         self.mark = self.slack = 256 + 16 * (number % 32)
 
+    cdef int leave(self, Site site) except -1:
+        """One entry of the agent less, if its place is known; O(1)."""
+        cdef list sites = self.sites
+        if site.place < <Py_ssize_t>len(sites) and sites[site.place] is site:
+            sites[site.place] = None
+            while sites and sites[len(sites) - 1] is None:
+                sites.pop()
+        return 0
+
     def keep(self, framework):
-        """Keep those on which the framework has something, each once; O(sites)."""
+        """Keep of each as many entries as the framework has there; O(sites)."""
         cdef Site site
-        cdef set seen = set()
+        cdef dict seen = {}
         cdef list left = []
         for site in self.sites:
-            if not site.gone and site.has(framework) and site not in seen:
-                seen.add(site)
-                left.append(site)
+            if site is not None and not site.gone:
+                before = seen.get(site, 0)
+                if before < site.entries(framework):
+                    seen[site] = before + 1
+                    left.append(site)
         self.sites = left
         self.mark = 2 * len(left) + self.slack
 
@@ -1781,7 +1831,8 @@ cdef class Client:
     cdef readonly int index
     cdef public bint simple, open
     cdef readonly bint listed
-    cdef public long long got, refusals
+    cdef public long long got, last, refusals
+    cdef public object since
     cdef public Places places, refused
     cdef public Account account
     cdef Order in_order
@@ -1879,16 +1930,19 @@ cdef class Dealer:
         order._take_totals(self.roles)
         return 0
 
-    def counted(self):
-        """How many offers each client was dealt since the last time; O(of them)."""
+    def counted(self, long long run, now):
+        """The clients that were offered something since the last time, in that run, and how often; O(of them)."""
         cdef Client client
-        cdef dict out = {}
-        for item in self.fresh:
+        cdef list clients = self.fresh
+        cdef list counts = []
+        for item in clients:
             client = <Client>item
-            out[client.holder] = client.got
+            counts.append(client.got)
             client.got = 0
-        self.fresh.clear()
-        return out
+            client.last = run
+            client.since = now
+        self.fresh = []
+        return clients, counts
 
     def set_listed(self, Client client, bint listed):
         """Whether the client is asked; O(1)."""
@@ -1913,9 +1967,11 @@ cdef class Dealer:
     def survey(self, list sites):
         """Whether nothing is free there (0), only plain amounts are (1), or there is more (2); O(agents)."""
         cdef int found = 0
+        cdef Py_ssize_t i
         cdef Site site
-        for item in sites:
-            site = <Site>item
+        for i in range(len(sites)):
+            fetch_ahead(sites, i)
+            site = <Site>sites[i]
             if site.free is self.nothing:
                 continue
             if site.odd or not self.face_of(site.free).plain:
@@ -1925,13 +1981,14 @@ cdef class Dealer:
 
     def free_on(self, list sites):
         """What is free on plain agents in all, by column; O(agents x columns)."""
-        cdef Py_ssize_t j
+        cdef Py_ssize_t i, j
         cdef Site site
         cdef Vector face
         self.make_room()
         memset(self.due_units, 0, self.columns * sizeof(long long))
-        for item in sites:
-            site = <Site>item
+        for i in range(len(sites)):
+            fetch_ahead(sites, i)
+            site = <Site>sites[i]
             if site.free is self.nothing:
                 continue
             face = self.face_of(site.free)
@@ -1978,15 +2035,17 @@ cdef class Dealer:
         try:
             if self.quotas.unmet:
                 count = self.listed_for(roles, True)
-                for item in first:
-                    site = <Site>item
+                for i in range(len(first)):
+                    fetch_ahead(first, i)
+                    site = <Site>first[i]
                     if site.free is not self.nothing:
                         count = self.offer(site, roles, count, True)
             if self.all_full == self.quotas.loosened:
                 return
             count = -1
-            for item in second:
-                site = <Site>item
+            for i in range(len(second)):
+                fetch_ahead(second, i)
+                site = <Site>second[i]
                 if site.free is self.nothing:
                     continue
                 if count < 0:
@@ -2053,7 +2112,7 @@ cdef class Dealer:
             high = k
             while low < high:
                 middle = (low + high) // 2
-                if self.roles.before(self.roles.shares[row], row, self.roles.shares[roles[middle]], roles[middle]):
+                if self.roles.stands_before(row, roles[middle]):
                     low = middle + 1
                 else:
                     high = middle
@@ -2157,7 +2216,8 @@ cdef class Dealer:
         ``worth``: it is worth an offer; ``settled``: who refused anything there refuses it.
         """
         cdef Py_ssize_t d
-        cdef int k
+        cdef int k, row
+        cdef bint refused
         cdef Block *below
         cdef Client client
         if order._seen != self.version:
@@ -2167,15 +2227,17 @@ cdef class Dealer:
         for d in range(order.block_count):
             below = order.blocks[d]
             for k in range(below.size):
-                client = <Client>order.things[below.row[k]]
+                row = below.row[k]
                 self.tested += 1
-                if site.has_bit(client.index):
-                    if settled:
-                        continue
-                elif client.simple and not worth:
+                refused = site.has_bit(order.rows[row].client)
+                if refused and settled:
                     continue
-                elif client.simple and (client.open or not site.guarded):
-                    return client
+                client = <Client>order.things[row]
+                if not refused:
+                    if client.simple and not worth:
+                        continue
+                    if client.simple and (client.open or not site.guarded):
+                        return client
                 if self._takes(client, site, part):
                     return client
         return None
@@ -2211,6 +2273,7 @@ cdef class Dealer:
         cdef Client client
         cdef object free
         for i in range(start, len(sites)):
+            fetch_ahead(sites, i)
             site = <Site>sites[i]
             free = site.free
             if free is self.nothing:
@@ -2235,7 +2298,8 @@ cdef class Dealer:
         """The first client in order that takes the agent."""
         cdef bint worth = face.worth
         cdef bint settled
-        cdef Py_ssize_t w, b, count
+        cdef Py_ssize_t w, b
+        cdef Py_ssize_t count = self.listed_count - site.refusers
         cdef int i
         cdef unsigned long long left
         cdef Block *block
@@ -2243,7 +2307,8 @@ cdef class Dealer:
         if not worth and not self.picky:
             return None
         settled = site.count > 0 and (site.floor is free or free <= site.floor)
-        if settled:
+        if settled and (count <= 0 or count * count < self.listed_count):
+            # Perhaps few are left: some of those who refused may not be asked at all.
             count = 0
             for w in range(self.room):
                 left = self.listed[w]
@@ -2251,7 +2316,7 @@ cdef class Dealer:
                     left &= ~site.bits[w]
                 count += popcount(left)
             self.words += self.room
-            if count * count < 4 * self.listed_count:
+            if count * count < self.listed_count:
                 return self.least(site, worth)
         if self.roles.stale:
             self.roles._rebuild()
@@ -2268,48 +2333,47 @@ cdef class Dealer:
 
     cdef Client least(self, Site site, bint worth):
         """The same where few clients are left: the least of their keys, and the next where that one does not pass."""
-        cdef Py_ssize_t w, best, n
+        cdef Py_ssize_t w
         cdef unsigned long long left
         cdef int index
-        cdef bint takes
-        cdef Client client
-        cdef list found = []
+        cdef Client client, best
+        cdef list passed = None
         if self.roles.stale:
             self.roles._rebuild()
-        for w in range(self.room):
-            left = self.listed[w]
-            if w < site.words:
-                left &= ~site.bits[w]
-            while left:
-                index = <int>(w << 6) + lowest(left)
-                left &= left - 1
-                self.tested += 1
-                client = <Client>self.clients[index]
-                if client.simple and not worth:
-                    continue
-                if client.in_order._seen != self.version:
-                    self.catch_up(client.in_order)
-                if client.in_order.stale:
-                    client.in_order._rebuild()
-                found.append(client)
-        while found:
-            best = 0
-            for n in range(1, len(found)):
-                if self.stands_before(<Client>found[n], <Client>found[best]):
-                    best = n
-            client = <Client>found[best]
-            takes = client.simple and (client.open or not site.guarded)
-            if takes or self._takes(client, site, site.free):
-                return client
-            del found[best]
-        return None
+        while True:
+            best = None
+            for w in range(self.room):
+                left = self.listed[w]
+                if w < site.words:
+                    left &= ~site.bits[w]
+                while left:
+                    index = <int>(w << 6) + lowest(left)
+                    left &= left - 1
+                    client = <Client>self.clients[index]
+                    if passed is None:
+                        self.tested += 1
+                    elif client in passed:
+                        continue
+                    if client.simple and not worth:
+                        continue
+                    if client.in_order._seen != self.version:
+                        self.catch_up(client.in_order)
+                    if client.in_order.stale:
+                        client.in_order._rebuild()
+                    if best is None or self.stands_before(client, best):
+                        best = client
+            if best is None:
+                return None
+            if (best.simple and (best.open or not site.guarded)) or self._takes(best, site, site.free):
+                return best
+            passed = [best] if passed is None else passed + [best]
 
     cdef bint stands_before(self, Client a, Client b):
         cdef int row_a = a.in_order.own_row
         cdef int row_b = b.in_order.own_row
         if row_a != row_b:
-            return self.roles.before(self.roles.shares[row_a], row_a, self.roles.shares[row_b], row_b)
-        return a.in_order.before(a.in_order.shares[a.row], a.row, b.in_order.shares[b.row], b.row)
+            return self.roles.stands_before(row_a, row_b)
+        return a.in_order.stands_before(a.row, b.row)
 
     cdef bint has_room(self, Client client, Vector face):
         """Whether neither sum would pass the limit of 2**53."""
@@ -2336,6 +2400,7 @@ cdef class Dealer:
             there = site.offered.get(client.holder)
             site.offered[client.holder] = amount if there is None else there + amount
         site.free = left
+        site.place = len(places.sites)
         places.sites.append(site)
         if len(places.sites) > places.mark:
             self._crowded(client)
@@ -2344,8 +2409,8 @@ cdef class Dealer:
         client.account.add(face, 1)
         return 0
 
-    cdef int count(self, Client client) except -1:
-        """It has one offer more."""
+    cpdef int count(self, Client client) except -1:
+        """It has one offer more; O(1)."""
         if not client.got:
             self.fresh.append(client)
         client.got += 1
@@ -2375,6 +2440,7 @@ cdef class Dealer:
             site.one_holder = site.one_amount = None
         else:
             del where[client.holder]
+        client.places.leave(site)
         site.growth += 1
         client.in_order.charge_row(client.row, face, -1, 0)
         self.roles.charge_row(client.in_order.own_row, face, -1, 0)
@@ -2401,6 +2467,7 @@ cdef class Dealer:
         cdef Py_ssize_t i, n
         for i in range(start, len(which)):
             n = which[i]
+            fetch_ahead(sites, n)  # mostly it is one after the other
             if not self.take_back(<Client>clients[n], <Site>sites[n], amounts[n], False):
                 return i
             if ending is not None:
@@ -2453,6 +2520,7 @@ def records(long long start, list clients, list sites, list amounts, expires):
     cdef list out = []
     cdef tuple none = ()
     for i in range(len(clients)):
+        fetch_ahead(sites, i)
         client = <Client>clients[i]
         offer = Offer.__new__(Offer)
         offer.id = start + i

@@ -880,7 +880,8 @@ class Site:
 
     ``odd``: it takes the long way. ``guarded``: not every simple client takes it. ``gone``: it is no agent any more.
     ``even``: no more is out than there is, so what comes back is free. A refusal is (client, bucket, what): what is
-    refused, and with which others it ends; all of them refuse what lies below ``floor``.
+    refused, and with which others it ends; all of them refuse what lies below ``floor``. ``place``: where it stood in
+    the list of who was offered it last. ``refusers``: how many clients refused anything.
     """
 
     __slots__ = (
@@ -896,6 +897,8 @@ class Site:
         "name",
         "odd",
         "offered",
+        "place",
+        "refusers",
     )
 
     def __init__(self, name: str, free: Any) -> None:
@@ -908,17 +911,20 @@ class Site:
         self.even = True
         self.floor: Any = None
         self._bits = 0
+        self.refusers = 0
+        self.place = 0
         self._refusals: list[tuple[int, int, Any]] = []
 
     def refuse(self, client: int, bucket: int, what: Any, floor: Any) -> None:
         """The client refuses so much; O(1)."""
         self._refusals.append((client, bucket, what))
+        self.refusers += not self._bits >> client & 1
         self._bits |= 1 << client
         self.floor = floor
 
-    def has(self, framework: str) -> bool:
-        """Whether the framework has something there, offered or held; O(holders)."""
-        return any(name == framework for where in (self.offered, self.held) for name, _ in where)
+    def entries(self, framework: str) -> int:
+        """How often the framework has something there, as a holder of offered or of held; O(holders)."""
+        return sum(name == framework for where in (self.offered, self.held) for name, _ in where)
 
     def is_refused(self, client: int) -> bool:
         """Whether the client refused anything there; O(1)."""
@@ -953,6 +959,7 @@ class Site:
             self._bits = 0
             for entry in left:
                 self._bits |= 1 << entry[0]
+            self.refusers = self._bits.bit_count()
             if not left:
                 self.floor = None
         return gone
@@ -1065,6 +1072,9 @@ class Quotas:
 class Places:
     """Agents that matter to a client, and some that did; ``mark``: when to sort them out.
 
+    One on which a framework has something is there at least as often as the framework is a holder there, of what is
+    offered or held. None: one that left.
+
     Those of different numbers have different ``slack``, so that not all are sorted out in the same cycle.
     """
 
@@ -1074,19 +1084,34 @@ class Places:
         self.sites: list[Any] = []
         self.mark = self.slack = 256 + 16 * (number % 32)
 
+    def leave(self, site: Any) -> None:
+        """One entry of the agent less, if its place is known; O(1)."""
+        sites = self.sites
+        if site.place < len(sites) and sites[site.place] is site:
+            sites[site.place] = None
+            while sites and sites[-1] is None:
+                sites.pop()
+
     def keep(self, framework: str) -> None:
-        """Keep those on which the framework has something, each once; O(sites)."""
-        self.sites = [
-            site for site in dict.fromkeys(self.sites) if not site.gone and site.has(framework)
-        ]
-        self.mark = 2 * len(self.sites) + self.slack
+        """Keep of each as many entries as the framework has there; O(sites)."""
+        seen: dict[Any, int] = {}
+        left = []
+        for site in self.sites:
+            if site is not None and not site.gone:
+                before = seen.get(site, 0)
+                if before < site.entries(framework):
+                    seen[site] = before + 1
+                    left.append(site)
+        self.sites = left
+        self.mark = 2 * len(left) + self.slack
 
 
 class Client:
     """A framework in a role, as the dealing of whole agents sees it.
 
     ``index`` numbers the clients. ``simple``: it takes any agent that is worth an offer, and ``open``: also a guarded
-    one. ``got`` counts its offers of the run, ``refusals`` those that live; ``refused`` are the agents with some.
+    one. ``got`` counts its offers of the run; ``last`` is the run in which it was offered something last, or began to
+    wait, ``since`` when that was. ``refusals`` counts those that live; ``refused`` are the agents with some.
     """
 
     __slots__ = (
@@ -1095,6 +1120,7 @@ class Client:
         "got",
         "holder",
         "index",
+        "last",
         "listed",
         "open",
         "order",
@@ -1103,6 +1129,7 @@ class Client:
         "refused",
         "role",
         "simple",
+        "since",
     )
 
     def __init__(self, framework: str, role: str, index: int) -> None:
@@ -1112,7 +1139,8 @@ class Client:
         self.index = index
         self.simple = self.open = False
         self.listed = False
-        self.got = 0
+        self.got = self.last = 0
+        self.since: float | None = None
         self.refusals = 0
         self.refused = Places()
         self.places = Places()
@@ -1183,14 +1211,17 @@ class Dealer:
         order._seen = self.version
         order._take_totals(self.roles)
 
-    def counted(self) -> dict[tuple[str, str], int]:
-        """How many offers each client was dealt since the last time; O(of them)."""
-        out = {}
-        for client in self.fresh:
-            out[client.holder] = client.got
+    def counted(self, run: int, now: float) -> tuple[list[Client], list[int]]:
+        """The clients that were offered something since the last time, in that run, and how often; O(of them)."""
+        clients = self.fresh
+        counts = []
+        for client in clients:
+            counts.append(client.got)
             client.got = 0
-        self.fresh.clear()
-        return out
+            client.last = run
+            client.since = now
+        self.fresh = []
+        return clients, counts
 
     def set_listed(self, client: Client, listed: bool) -> None:
         """Whether the client is asked; O(1)."""
@@ -1404,7 +1435,7 @@ class Dealer:
             for j, q in enumerate(given):
                 self._lacking[j] = max(self._lacking[j] - q, 0)
         clients, where, amounts = self._out
-        self._count(client)
+        self.count(client)
         clients.append(client)
         where.append(site)
         amounts.append(part)
@@ -1438,7 +1469,7 @@ class Dealer:
             if not self._has_room(client, face):
                 return i
             self._give(client, site, free, face, self.nothing)
-            self._count(client)
+            self.count(client)
             clients.append(client)
             where.append(site)
             amounts.append(free)
@@ -1451,11 +1482,14 @@ class Dealer:
             return None
         bits = site._bits
         settled = bool(bits) and (site.floor is free or free <= site.floor)
-        if settled:
+        listed = self.listed.bit_count()
+        count = listed - site.refusers
+        if settled and (count <= 0 or count * count < listed):
+            # Perhaps few are left: some of those who refused may not be asked at all.
             left = self.listed & ~bits
             count = left.bit_count()
             self.words += (len(self.clients) + 63) // 64
-            if count * count < 4 * self.listed.bit_count():
+            if count * count < listed:
                 return self._least(site, left, worth)
         if self.roles._stale:
             self.roles._rebuild()
@@ -1514,6 +1548,7 @@ class Dealer:
         site.offered[client.holder] = amount if there is None else there + amount
         site.free = left
         places = client.places
+        site.place = len(places.sites)
         places.sites.append(site)
         if len(places.sites) > places.mark:
             self._crowded(client)
@@ -1521,8 +1556,8 @@ class Dealer:
         self.roles._charge(client.role, face, 1, 1)
         client.account.add(face, 1)
 
-    def _count(self, client: Client) -> None:
-        """It has one offer more."""
+    def count(self, client: Client) -> None:
+        """It has one offer more; O(1)."""
         if not client.got:
             self.fresh.append(client)
         client.got += 1
@@ -1540,6 +1575,7 @@ class Dealer:
             return False
         site.free = amount if site.free is self.nothing else self._sum(site, amount)
         del where[client.holder]
+        client.places.leave(site)
         site.growth += 1
         client.order._charge(client.framework, face, -1, 0)
         self.roles._charge(client.role, face, -1, 0)

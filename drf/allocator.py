@@ -35,7 +35,7 @@ from drf.filters import FREED
 from drf.guard import Guard
 from drf.hierarchical import LONGEST_REFUSAL, HierarchicalAllocator
 from drf.observers import Observers
-from drf.offers import Decisions, Offer, OfferBook
+from drf.offers import Block, Decisions, Offer, OfferBook
 from drf.plugins import (
     ALLOCATORS,
     AllocatorPlugin,
@@ -61,6 +61,9 @@ R = TypeVar("R")
 AttributesLike = Mapping[str, Any] | Sequence[tuple[str, Any]]
 Conversions = Sequence[tuple[ResourcesLike, ResourcesLike]]
 UsageLike = Mapping[str, Mapping[str, ResourcesLike]]
+
+NUMBERS = frozenset({int, float})
+"""Types of amounts; True is equal to 1 and none."""
 
 READ = 1_000
 """Of so many amounts it is known how they were written."""
@@ -559,6 +562,9 @@ class Allocator:
         refusal on an event: ``"freed"``: something that runs on the agent has ended; an amount: more than that is free
         there. Raises StaleOffer, InvalidOption, Overcommit where more is refused than was offered.
         """
+        if refuse is None and until is None:
+            self._decline(self._book.parts((offer,)), refuse_seconds)
+            return
         number, grant = self._book.get(offer)
         refusal = self._refusal(refuse_seconds, until)
         refused = grant.resources if refuse is None else self._amount(refuse)
@@ -588,9 +594,14 @@ class Allocator:
         The offers of a run, given as they are (``decisions.offers``), cost least. All of them or none: raises
         StaleOffer, also for one that is named twice, InvalidOption.
         """
+        self._decline(self._book.parts(offers), refuse_seconds)
+
+    def _decline(
+        self, parts: Iterable[tuple[Block, Sequence[int]]], refuse_seconds: float | None
+    ) -> None:
         refusal = self._refusal(refuse_seconds, None)
-        for block, which in self._book.parts(offers):
-            if isinstance(block.grants, Dealt) and self._guard is None:
+        for block, which in parts:
+            if isinstance(block.grants, Dealt) and not block.changed and self._guard is None:
                 self._plugin.recover_dealt(block.grants, which, **refusal)
             else:
                 for i in which:
@@ -1191,7 +1202,7 @@ class Allocator:
                 return resources
         elif isinstance(resources, str):
             key = resources
-        elif type(resources) is dict and all(type(v) in (int, float) for v in resources.values()):
+        elif type(resources) is dict and NUMBERS.issuperset(map(type, resources.values())):
             key = tuple(resources.items())
         found = self._read.get(key) if key is not None else None
         if found is None:

@@ -9,28 +9,23 @@ from drf.ledger import Agent, Ledger
 
 
 class Company:
-    """Who seeks and shuns whom, looked up in the ledger."""
+    """Who seeks and shuns whom, looked up in the ledger.
+
+    ``seeks``: whether anybody wants to be near somebody; ``spans``: whether what is on one agent matters for another.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._of: dict[str, Affinity] = {}
         self._shunned: dict[str, set[str]] = {}  # framework -> those that want to be apart from it
+        self.seeks = False
+        self.spans = False
 
     def __bool__(self) -> bool:
         return bool(self._of)
 
-    @property
-    def seeks(self) -> bool:
-        """Whether anybody wants to be near somebody; O(frameworks with an affinity)."""
-        return any(affinity.near for affinity in self._of.values())
-
-    @property
-    def spans(self) -> bool:
-        """Whether what is on one agent matters for another; O(frameworks with an affinity)."""
-        return any(affinity.within is not None for affinity in self._of.values())
-
     def set(self, framework: str, affinity: Affinity | None) -> None:
-        """Replace what the framework seeks and shuns; O(names)."""
+        """Replace what the framework seeks and shuns; O(names + frameworks with an affinity)."""
         old = self._of.pop(framework, None)
         for name in old.apart if old is not None else ():
             self._shunned[name].discard(framework)
@@ -40,6 +35,9 @@ class Company:
             self._of[framework] = affinity
             for name in affinity.apart:
                 self._shunned.setdefault(name, set()).add(framework)
+        if old is not None or affinity is not None:
+            self.seeks = any(each.near for each in self._of.values())
+            self.spans = any(each.within is not None for each in self._of.values())
 
     def get(self, framework: str) -> Affinity | None:
         """What the framework seeks and shuns; O(1)."""

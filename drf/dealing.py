@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from drf._backend import Client, Dealer, Offer, Vector, records
@@ -110,6 +110,14 @@ class Dealing(Dealer):
         self.set_listed(client, False)
         client.order = None
 
+    def recount(self, holders: Iterable[tuple[str, str]]) -> None:
+        """All offers of the run are those, one a framework and role, in place of those that were dealt; O(offers)."""
+        for client in self.fresh:
+            client.got = 0
+        self.fresh.clear()
+        for framework, role in holders:
+            self.count(self.client(framework, role))
+
     def by_column(self, quantities: Mapping[str, int] | None) -> list[int] | None:
         """Amounts in all columns, None as it is; O(columns)."""
         if quantities is None:
@@ -154,7 +162,8 @@ class Dealing(Dealer):
 
     def _outdated(self, client: Client) -> None:
         refused = client.refused
-        refused.sites = [s for s in dict.fromkeys(refused.sites) if s.is_refused(client.index)]
+        if 2 * client.refusals < len(refused.sites):
+            refused.sites = [s for s in dict.fromkeys(refused.sites) if s.is_refused(client.index)]
         refused.mark = 2 * len(refused.sites) + 256
 
     def _passed(self, client: Client, site: Any) -> None:

@@ -7,7 +7,6 @@ verbs came before it. Time arrives through `advance`.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -578,7 +577,7 @@ class HierarchicalAllocator:
         """Ask it again in these roles (none named: all) and end its refusals there; all agents are candidates."""
         record, roles = self._subscribed(framework, roles)
         for role in record.suppressed.intersection(roles):
-            self._passes.began(framework, role)
+            self._passes.began(self._dealing.client(framework, role))
         record.suppressed.difference_update(roles)
         self._listen(record, roles)
         for role in roles:
@@ -611,7 +610,7 @@ class HierarchicalAllocator:
         more = self._requests.set(framework, role, shape, since, together=together)
         self._cycle.note_terms(self._frameworks[framework], role)
         if more and not waited:
-            self._passes.began(framework, role)
+            self._passes.began(self._dealing.client(framework, role))
         if together and since:
             self._timers.set(max(since[0] + self._gangs.patience, self._now), GANG)
         self._settle_gangs()
@@ -674,7 +673,7 @@ class HierarchicalAllocator:
         record = self._frameworks[framework]
         heard = record.active and role in record.roles
         if refuse_seconds is not None and resources:
-            self._passes.declined(framework)
+            self._passes.declined((client,))
         if self._backoff is not None and refuse_seconds is not None and resources and heard:
             seconds = max(seconds, self._backoff.declined(framework, role, self._runs))
         if seconds and resources and (heard or self._lenient):
@@ -687,18 +686,20 @@ class HierarchicalAllocator:
     ) -> None:
         """Those of the offers come back, in full, as `recover_resources` has it of one after the other; O(of them)."""
         seconds = self._refusal(refuse_seconds)
-        seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL) if seconds else 0.0
+        if seconds:
+            seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
         at = 0
         if self._all_alike(dealt, which, seconds, refuse_seconds is not None):
-            bucket = self._bucket(self._now + seconds) if seconds else None
-            number, ending = (bucket.number, bucket.sites) if bucket else (0, None)
+            number, ending = 0, None
+            if seconds:
+                bucket = self._bucket(self._now + seconds)
+                number, ending = bucket.number, bucket.sites
             at = self._dealing.decline(*dealt.columns, which, 0, number, ending)
             if refuse_seconds is not None:
-                declined = Counter(dealt.clients[i].framework for i in which[:at])
-                for framework, count in declined.items():
-                    self._passes.declined(framework, count)
-            for i in which[:at] if self._eager else ():
-                self._react(dealt.sites[i].name)
+                self._passes.declined([dealt.clients[i] for i in which[:at]])
+            if self._eager:
+                for i in which[:at]:
+                    self._react(dealt.sites[i].name)
         for i in which[at:]:
             grant = dealt[i]
             self.recover_resources(
@@ -713,14 +714,14 @@ class HierarchicalAllocator:
         """Whether the kernel can take all of them back, and refuse them until the same moment."""
         if not self._ranking.is_flat or self._claims:
             return False
+        backoff = self._backoff if refused else None
         for client in {dealt.clients[i] for i in which}:
-            record = self._frameworks.get(client.framework)
-            if record is None or not record.active or client.role not in record.roles:
+            framework, role = client.holder
+            record = self._frameworks.get(framework)
+            if record is None or not record.active or role not in record.roles:
                 return False
-            if refused and self._backoff is not None:
-                least = self._backoff.declined(client.framework, client.role, self._runs)
-                if least > seconds:
-                    return False
+            if backoff is not None and backoff.declined(framework, role, self._runs) > seconds:
+                return False
         return True
 
     def _bucket(self, deadline: float) -> Bucket:
@@ -985,7 +986,7 @@ class HierarchicalAllocator:
                         self._keep_for_gangs()
                     except PluginError as error:  # what was decided before is decided
                         self._ranking.note_failure(error)
-            if self._eager and self._company and self._company.seeks:
+            if self._eager and self._company.seeks:
                 for grant in outcome.grants:  # others may want to be near
                     self._react(grant.agent)
         self._fire()
@@ -1017,9 +1018,9 @@ class HierarchicalAllocator:
 
     def _decide(self) -> Outcome:
         candidates = self._ledger.by_name()
-        if not (self._tick_due or self._all):
-            agents = self._ledger.agents
-            candidates = [agents[name] for name in sorted(self._candidates) if name in agents]
+        wanted, agents = self._candidates, self._ledger.agents
+        if not (self._tick_due or self._all or len(wanted) == len(agents)):
+            candidates = [agents[name] for name in sorted(wanted)]
         self._runs += 1
         usable = self._usable(candidates)
         if self._whole:
@@ -1028,7 +1029,9 @@ class HierarchicalAllocator:
             budget = self._budget()
             self._arrange(usable)
             grants = self._cycle.shared(usable, budget)
-        self._passes.ran(self._given(grants), self._now)
+        if not isinstance(grants, Dealt):
+            self._dealing.recount((grant.framework, grant.role) for grant in grants)
+        self._passes.ran(self._dealing.counted(self._passes.runs + 1, self._now))
         inverse = self._maintenance.offers(candidates, self._frameworks, self._now)
         return Outcome(grants, inverse)
 
@@ -1042,12 +1045,11 @@ class HierarchicalAllocator:
                 # As if they had been shuffled.
                 self._random.skip((1 + twice) * max(len(agents) - 1, 0))
             return ()
-        first = list(agents)
-        self._arrange(first)
-        second = first
+        first = second = agents
         if twice:
-            second = agents
-            self._arrange(second)
+            second = list(agents)
+            self._arrange(first)
+        self._arrange(second)
         if found == PLAIN and self._roles.is_plain and self._cycle.is_plain():
             beside = self._beside() if self._tree_quota else frozenset()
             if not beside:
@@ -1065,13 +1067,6 @@ class HierarchicalAllocator:
         if self._whitelist is None and not self._ledger.inactive:
             return list(agents)
         return [agent for agent in agents if self._is_usable(agent)]
-
-    def _given(self, grants: Sequence[Grant]) -> Mapping[tuple[str, str], int]:
-        """How many offers each framework in a role got."""
-        counted: dict[tuple[str, str], int] = self._dealing.counted()
-        if isinstance(grants, Dealt):
-            return counted
-        return Counter(grant[:2] for grant in grants)
 
     # -- questions
 
@@ -1113,7 +1108,7 @@ class HierarchicalAllocator:
                 continue
             if not self._waits(framework, role):
                 continue
-            found = self._passes.of(framework, role)
+            found = self._passes.of(self._dealing.client(framework, role))
             if found is None or found.runs < at_least:
                 continue
             standing = self._standing(record, role, budget)
@@ -1466,7 +1461,7 @@ class HierarchicalAllocator:
     def _track(self, framework: Framework, role: str) -> None:
         """The framework takes its turns in the role, if it does not already for what it has left there."""
         if not self._ranking.is_tracked(framework.name, role):
-            self._passes.began(framework.name, role)
+            self._passes.began(self._dealing.client(framework.name, role))
             self._ranking.track(framework.name, role, active=framework.listens(role))
             self._roles.track_framework(framework.name, role)
             self._cycle.note_terms(framework, role)
@@ -1479,7 +1474,7 @@ class HierarchicalAllocator:
         if not self._ranking.is_tracked(framework, role):
             return
         if record is None or not any(r == role for _, r, _, _ in self._ledger.holdings(framework)):
-            self._passes.ended(framework, role)
+            self._passes.ended(self._dealing.client(framework, role))
             self._ranking.untrack(framework, role)
             self._roles.untrack_framework(framework, role)
         else:
@@ -1700,7 +1695,10 @@ class HierarchicalAllocator:
 
     def _react(self, agent: str) -> None:
         if self._eager:
-            self._trigger(None if self._company and self._company.spans else agent)
+            if self._roles.quotas or self._company.spans:
+                self._all = True
+            else:
+                self._candidates[agent] = None
 
     def _end_refusals(self, framework: str, role: str) -> None:
         if self._backoff is not None:

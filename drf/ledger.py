@@ -7,6 +7,7 @@ below what was out.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
@@ -279,6 +280,8 @@ class Ledger:
         self._take(record.offered, holder, agent, amount, "was offered")
         old = record.held.get(holder)
         record.held[holder] = amount if old is None else self.amounts.plus(old, amount)
+        if old is None and holder in record.offered:
+            self._place(holder[0], record)
 
     def give_back(self, holder: Holder, agent: str, amount: Resources, *, held: bool) -> None:
         """Held or offered to free; O(holders). Raises UnknownName, Overcommit where less than that is there."""
@@ -334,11 +337,11 @@ class Ledger:
             del where[holder]
 
     def agents_of(self, framework: str) -> list[str]:
-        """The agents on which the framework has something offered or held; O(agents of the framework)."""
+        """The agents on which the framework has something offered or held, by name; O(n log n) of its places."""
         if framework not in self._places:
             return []
         self.tidy(framework)
-        return [record.name for record in self._places[framework].sites]
+        return sorted({record.name for record in self._places[framework].sites})
 
     def forget(self, framework: str) -> None:
         """The framework is gone, and has nothing anywhere; O(1)."""
@@ -346,7 +349,7 @@ class Ledger:
 
     def is_on(self, framework: str, agent: str) -> bool:
         """Whether the framework has something there, offered or held; O(holders there)."""
-        return agent in self.agents and self.agents[agent].has(framework)
+        return agent in self.agents and self.agents[agent].entries(framework) > 0
 
     def holdings(self, framework: str) -> Iterator[tuple[str, str, Resources, bool]]:
         """Agent, role, amount and whether it is held (else offered), of all the framework has."""
@@ -379,7 +382,8 @@ class Ledger:
             record.free = record.free if free == record.free else free
             self.inactive += not record.active
         for framework, agents in state["places"]:
-            self.places(framework).sites = [self[agent] for agent in agents]
+            for record in map(self.__getitem__, agents):
+                self.places(framework).sites += [record] * record.entries(framework)
 
     def check(self) -> None:
         """Re-derive every balance; O(agents x holders). Raises InvariantBroken."""
@@ -394,6 +398,9 @@ class Ledger:
                     raise InvariantBroken(f"agent {name!r}: an empty entry of {holder}")
                 places.setdefault(holder[0], set()).add(name)
         noted = {framework: set(self.agents_of(framework)) for framework in self._places}
+        for framework, there in self._places.items():
+            if Counter(there.sites) != {r: n for r in there.sites if (n := r.entries(framework))}:
+                raise InvariantBroken(f"agents of framework {framework!r} are noted too seldom")
         if {framework: there for framework, there in noted.items() if there} != places:
             raise InvariantBroken("the agents by framework are not those of the ledger")
         if [record.name for record in self.by_name()] != sorted(self.agents):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
@@ -217,6 +217,10 @@ class OfferBook:
 
     def get(self, offer: Offer | int) -> tuple[int, Grant]:
         """The id and the grant of an open offer; O(log runs). Raises StaleOffer, InvalidOption."""
+        number, block = self._find(offer)
+        return number, block.grant(number)
+
+    def _find(self, offer: Offer | int) -> tuple[int, Block]:
         number = offer.id if isinstance(offer, Offer) else offer
         if isinstance(number, bool) or not isinstance(number, int):
             raise InvalidOption(f"{offer!r} is no offer; give an Offer or its id")
@@ -226,7 +230,7 @@ class OfferBook:
                 "was answered or rescinded before" if 0 < number <= self._made else "was never made"
             )
             raise StaleOffer(f"offer {number} {was}; answer each offer of the last runs once")
-        return number, self._blocks[at].grant(number)
+        return number, self._blocks[at]
 
     def parts(self, offers: Iterable[Offer | int]) -> list[tuple[Block, Sequence[int]]]:
         """Open offers, and those made together with them, by their blocks: which of each; O(offers).
@@ -237,15 +241,18 @@ class OfferBook:
             at = self._place(offers.ids[0])
             if at >= 0 and not self._groups and self._blocks[at].is_untouched(offers.ids):
                 return [(self._blocks[at], range(len(offers)))]
+        if not self._groups and isinstance(offers, tuple) and len(offers) == 1:
+            number, block = self._find(offers[0])
+            return [(block, (number - block.start,))]
         out: dict[int, tuple[Block, list[int]]] = {}
         named: set[int] = set()
         seen: set[int] = set()
         for offer in offers:
-            number, grant = self.get(offer)
+            number, block = self._find(offer)
             if number in named:
                 raise StaleOffer(f"offer {number} is named twice; answer each offer once")
             named.add(number)
-            for each, _ in self.together(number, grant):
+            for each, _ in self.together(number, block.grant(number)):
                 if each not in seen:
                     seen.add(each)
                     block = self._blocks[self._place(each)]
@@ -253,12 +260,18 @@ class OfferBook:
         return list(out.values())
 
     def close_many(self, block: Block, which: Sequence[int]) -> None:
-        """These of the block were answered; O(of them)."""
-        if len(which) == block.left and not self._groups:
-            del self._blocks[self._place(block.start + which[0])]
-            return
-        for i in which:
-            self.close(block.start + i)
+        """These of the block were answered; O(of them + log runs)."""
+        for i in which if self._groups else ():
+            if (group := block.grant(block.start + i).group) is not None:
+                del self._groups[group][block.start + i]
+                if not self._groups[group]:
+                    del self._groups[group]
+        block.left -= len(which)
+        if block.left:
+            for i in which:
+                block.gone[i] = 1
+        else:
+            del self._blocks[bisect_left(self._blocks, block.start, key=_start)]
 
     def replace(self, number: int, resources: Resources) -> Offer:
         """The open offer is of something else now; O(log runs)."""
@@ -268,16 +281,8 @@ class OfferBook:
 
     def close(self, number: int) -> None:
         """It was answered; O(log runs)."""
-        at = self._place(number)
-        block = self._blocks[at]
-        if self._groups and (group := block.grant(number).group) is not None:
-            del self._groups[group][number]
-            if not self._groups[group]:
-                del self._groups[group]
-        block.gone[number - block.start] = 1
-        block.left -= 1
-        if not block.left:
-            del self._blocks[at]
+        block = self._blocks[self._place(number)]
+        self.close_many(block, (number - block.start,))
 
     def rescind(
         self, *, agent: str | None = None, framework: str | None = None, role: str | None = None

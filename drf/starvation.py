@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from drf._backend import Client
 
 KEPT = 1000
 """Of so many runs it is known who was offered something, and who declined."""
 
-Holder = tuple[str, str]
-"""Framework and role."""
+Given = tuple[Sequence[Client], Sequence[int]]
+"""Frameworks in a role that were offered something, and how often each."""
 
 
 @dataclass(frozen=True)
@@ -47,46 +49,45 @@ class Starving:
 
 
 class Passes:
-    """Of the last runs with offers: who was offered something, and who declined of it."""
+    """Of the last runs with offers: who was offered something, and who declined of it. Clients know their last run."""
 
     def __init__(self) -> None:
-        self._runs = 0
-        self._log: deque[tuple[int, Mapping[Holder, int], Counter[str]]] = deque(maxlen=KEPT)
-        self._last: dict[Holder, tuple[int, float | None]] = {}
+        self.runs = 0
+        self._log: deque[tuple[int, Given, dict[str, int]]] = deque(maxlen=KEPT)
 
-    def began(self, framework: str, role: str) -> None:
+    def began(self, client: Client) -> None:
         """It waits for offers from now on; O(1)."""
-        _, since = self._last.get((framework, role), (0, None))
-        self._last[framework, role] = (self._runs, since)
+        client.last = self.runs
 
-    def ended(self, framework: str, role: str) -> None:
-        """It is gone; O(1)."""
-        self._last.pop((framework, role), None)
+    def ended(self, client: Client) -> None:
+        """It waits no more; O(1)."""
+        client.last, client.since = 0, None
 
-    def ran(self, given: Mapping[Holder, int], now: float) -> None:
-        """A run made so many offers to these; O(of them)."""
-        if not given:
-            return
-        self._runs += 1
-        self._last.update(dict.fromkeys(given, (self._runs, now)))
-        self._log.append((self._runs, given, Counter()))
+    def ran(self, given: Given) -> None:
+        """The next run made offers to these clients, so many to each; O(1)."""
+        if given[0]:
+            self.runs += 1
+            self._log.append((self.runs, given, {}))
 
-    def declined(self, framework: str, offers: int = 1) -> None:
-        """It declined so many offers; O(1)."""
+    def declined(self, clients: Iterable[Client]) -> None:
+        """They declined an offer each; O(of them)."""
         if self._log:
-            self._log[-1][2][framework] += offers
+            back = self._log[-1][2]
+            for client in clients:
+                back[client.framework] = back.get(client.framework, 0) + 1
 
-    def of(self, framework: str, role: str) -> Starving | None:
-        """In which runs it was passed over since it was last offered something, None for none; O(runs kept)."""
-        last, since = self._last.get((framework, role), (0, None))
-        if last == self._runs:
+    def of(self, client: Client) -> Starving | None:
+        """In which runs it was passed over since it was last offered something, None for none; O(offers kept)."""
+        if client.last == self.runs:
             return None
         offered: Counter[str] = Counter()
         declined: Counter[str] = Counter()
-        for run, got, back in reversed(self._log):
-            if run <= last:
+        for run, (clients, counts), back in reversed(self._log):
+            if run <= client.last:
                 break
-            for holder, count in got.items():
-                offered[holder[0]] += count
-            declined += back
-        return Starving(framework, role, self._runs - last, since, dict(offered), dict(declined))
+            for other, count in zip(clients, counts, strict=True):
+                offered[other.framework] += count
+            declined.update(back)
+        runs = self.runs - client.last
+        who = (client.framework, client.role)
+        return Starving(*who, runs, client.since, dict(offered), dict(declined))

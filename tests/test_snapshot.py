@@ -252,7 +252,7 @@ DERIVED = {
         "_claims": "a part of its own",
         "patience": "options",
     },
-    Passes: dict.fromkeys(("_runs", "_log", "_last"), "told, not decided by"),
+    Passes: dict.fromkeys(("runs", "_log"), "told, not decided by"),
     OfferBook: {"_blocks": "compared as open offers", "_groups": "the open offers"},
     Block: dict.fromkeys(Block.__slots__, "compared as open offers"),
     Dealing: {
@@ -282,7 +282,10 @@ DERIVED = {
     Columns: dict.fromkeys(("of", "sorters", "_worth"), "compared as columns of the sorters"),
     Amounts: dict.fromkeys(("nothing", "_known", "_sums", "_rests"), "equal amounts"),
     Backoff: {"_first": "options", "_longest": "options"},
-    Company: {"_ledger": "a part of its own", "_shunned": "_of"},
+    Company: {
+        "_ledger": "a part of its own",
+        **dict.fromkeys(("_shunned", "seeks", "spans"), "_of"),
+    },
     Refusals: dict.fromkeys(
         ("_agents", "_dealing", "_buckets", "_made", "_awaiting"), "compared as records"
     ),
@@ -299,7 +302,8 @@ DERIVED = {
         "texts": "attributes",
         "growth": "for `Cycle._unfit` alone",
         "gone": "agents",
-        **dict.fromkeys(("_bits", "_refusals", "floor"), "the refusals"),
+        **dict.fromkeys(("_bits", "_refusals", "floor", "refusers"), "the refusals"),
+        "place": "spares tidying the ledger's lists",
     },
     Framework: {"takes_all": "the other flags"},
     RoleTree: {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drf import Allocator, Starving
+from drf.dealing import Dealing
 from drf.errors import NotSupported
 from drf.starvation import KEPT, Passes
 
@@ -83,14 +84,17 @@ def test_who_wants_nothing_does_not_starve():
 
 
 def test_the_log_is_bounded():
-    passes = Passes()
-    passes.began("late", "*")
+    dealing, passes = Dealing(), Passes()
+    late, other = dealing.client("late", "*"), dealing.client("x", "*")
+    passes.began(late)
     for now in range(KEPT + 50):
-        passes.ran({("x", "*"): 1}, float(now))
-    passes.ran({}, 0.0)
-    found = passes.of("late", "*")
-    assert (found.runs, found.offered) == (KEPT + 50, {"x": KEPT})
-    assert passes.of("x", "*") is None
+        dealing.recount([("x", "*")] * 2)
+        passes.ran(dealing.counted(passes.runs + 1, float(now)))
+    passes.ran(dealing.counted(passes.runs + 1, 0.0))
+    found = passes.of(late)
+    assert (found.runs, found.offered) == (KEPT + 50, {"x": 2 * KEPT})
+    assert passes.of(other) is None
+    assert (other.last, other.since) == (KEPT + 50, KEPT + 49)
 
 
 def test_after_a_fail_over_it_counts_anew():
