@@ -21,7 +21,7 @@ cdef extern from *:
     """
     void prefetch "drf_prefetch" (const void *address) noexcept nogil
 
-KERNEL = 10
+KERNEL = 11
 
 cdef enum:
     LOAD = 256

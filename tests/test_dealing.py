@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import drf
 from drf import Allocator, DRFError
 from drf.amounts import KEPT, Amounts
 from drf.dealing import Dealt
@@ -348,6 +351,83 @@ def test_few_candidates_are_found_without_a_walk() -> None:
     assert sorted(seen) == [f"f{i:03}" for i in range(200)]
     assert not a.run().offers
     assert a._plugin._dealing.tested < 200 * 200 / 2
+
+
+def test_a_converted_offer_is_declined_as_what_it_became() -> None:
+    for answer in ("decline", "decline_many"):
+        a = Allocator(seed=1)
+        for i in range(3):
+            a.add_agent(f"m{i}", "cpus:8;disk:100")
+        a.add_framework("f", roles=["x"])
+        offers = list(a.run().offers)
+        offers[1] = a.convert_offer(offers[1], [("disk:10", "disk(x):10")])
+        if answer == "decline":
+            for offer in offers:
+                a.decline(offer)
+        else:
+            a.decline_many(offers)
+        a.check()
+        assert not a.holdings("f")
+        assert not a.open_offers()
+        assert {str(agent.total) for agent in a.overview().agents} == {
+            "cpus:8;disk:100",
+            "cpus:8;disk:90;disk(x):10",
+        }
+
+
+class TestPlaces:
+    """The ledger's list of where a framework has something."""
+
+    def test_it_does_not_grow_with_offers_that_end(self) -> None:
+        a = Allocator(seed=1, backoff=0)
+        for i in range(10):
+            a.add_agent(f"m{i}", "cpus:8", used={"f": {"*": "cpus:1"}})
+        a.add_framework("f")
+        places = a._plugin._ledger.places("f")
+        for now in range(50):
+            for offer in a.run().offers:
+                a.decline(offer, refuse_seconds=1)
+            assert len(places.sites) == 10  # what runs there is still noted
+            a.advance(now + 1.0)
+
+    def test_what_is_used_of_an_offer_stays_noted_when_the_rest_returns(self) -> None:
+        a = Allocator(seed=1, backoff=0)
+        a.add_agent("m", "cpus:8")
+        a.add_framework("f")
+        for now in range(8):
+            a.accept(a.run().offers[0], "cpus:1", refuse_seconds=1)
+            a.check()
+            assert [where for where, *_ in a.holdings("f")] == ["m"]
+            a.advance(now + 1.0)
+        for _ in range(8):
+            a.release("f", "m", "cpus:1")
+        assert not a.holdings("f")
+        a.check()
+
+    def test_a_restored_one_notes_as_much(self) -> None:
+        a = Allocator(seed=1)
+        a.add_agent("m", "cpus:8")
+        a.add_framework("f")
+        a.accept(a.run().offers[0], "cpus:1", refuse_seconds=0)
+        (offer,) = a.run().offers  # it holds something there, and is offered the rest
+        b = Allocator.restore(a.snapshot())
+        b.decline(offer.id)
+        assert [amount for _, _, amount, _ in b.holdings("f")] == [Resources("cpus:1")]
+        b.check()
+
+
+@pytest.mark.skipif(
+    drf.backend().name != "fast", reason="the pure kernel's agents are objects of Python"
+)
+def test_the_collector_of_garbage_does_not_go_through_agents() -> None:
+    a = Allocator()
+    a.add_agent("m", "cpus:8", attributes={"rack": "r1"})
+    (agent,) = a._plugin._ledger.agents.values()
+    assert not gc.is_tracked(agent)
+    a.add_framework("f")
+    a.decline(a.run().offers[0], refuse_seconds=60)
+    a.remove_agent("m")
+    assert sys.getrefcount(agent) < 10  # and none is kept when it is gone
 
 
 class TestAmounts:
