@@ -83,6 +83,10 @@ cdef class Vector:
     cdef dict cuts
     cdef Py_ssize_t size
     cdef long long *units
+    # The piece that was cut last: so much in each column, the piece with what is left, and its own vector.
+    cdef long long *cut_units
+    cdef tuple cut
+    cdef Vector cut_face
 
     def __cinit__(self, tuple amounts, object owner, bint plain=False, bint worth=False):
         cdef Py_ssize_t j
@@ -96,6 +100,7 @@ cdef class Vector:
 
     def __dealloc__(self):
         PyMem_Free(self.units)
+        PyMem_Free(self.cut_units)
 
     @property
     def amounts(self):
@@ -107,24 +112,53 @@ cdef class Vector:
 
 cdef struct Block:
     int size, room
-    double *share
+    int slots                            # half as many more, so that the first entry leaves without moving the others
+    double *share                        # of the first entry, somewhere in the slots
     int *row
 
 
 cdef Block *_new_block(int room) except NULL:
     """An empty block for so many entries, which stand behind it."""
-    cdef Block *block = <Block *>_grown(NULL, sizeof(Block) + room * (sizeof(double) + sizeof(int)))
+    cdef int slots = room + room // 2
+    cdef Block *block = <Block *>_grown(NULL, sizeof(Block) + slots * (sizeof(double) + sizeof(int)))
     block.size = 0
     block.room = room
+    block.slots = slots
     block.share = <double *>(block + 1)
-    block.row = <int *>(block.share + room)
+    block.row = <int *>(block.share + slots)
     return block
 
 
+cdef inline void take_out(Block *block, int i) noexcept nogil:
+    """The entry leaves the block; O(entries), O(1) for the first."""
+    block.size -= 1
+    if i == 0:
+        block.share += 1
+        block.row += 1
+    elif i < block.size:
+        memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
+        memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
+
+
+cdef inline void put_in(Block *block, int i, double share, int row) noexcept nogil:
+    """An entry comes to stand there, in a block that is not full; O(entries), O(1) at the end."""
+    cdef double *start = <double *>(block + 1)
+    if block.share + block.size == start + block.slots:
+        memmove(start, block.share, block.size * sizeof(double))
+        memmove(start + block.slots, block.row, block.size * sizeof(int))
+        block.share = start
+        block.row = <int *>(start + block.slots)
+    if i < block.size:
+        memmove(block.share + i + 1, block.share + i, (block.size - i) * sizeof(double))
+        memmove(block.row + i + 1, block.row + i, (block.size - i) * sizeof(int))
+    block.share[i] = share
+    block.row[i] = row
+    block.size += 1
+
+
 cdef struct Row:
-    # What the order has of one client, side by side: a step reads it all.
+    # What the order has of one client, side by side, as a step reads it all; but for its grants, which are compared.
     double share
-    long long count
     double weight                        # 0 where there is one a column
     Block *home                          # where its entry stands, if it is in the order
     const char *text                     # the name's UTF-8; the name table keeps it alive; NULL: the row is free
@@ -154,6 +188,7 @@ cdef class Order:
     cdef Py_ssize_t size, room           # rows in use or free again; rows there is memory for
     cdef Py_ssize_t columns, width       # columns in use; columns there is memory for
     cdef Row *rows                       # room
+    cdef long long *counts
     cdef long long *held                 # room x width
     cdef double **weights                # a weight a column, of rows that have; NULL where nobody has
     cdef bytes start                     # what all names start with, or a part of it
@@ -187,6 +222,7 @@ cdef class Order:
                 PyMem_Free(self.weights[i])
         PyMem_Free(self.weights)
         PyMem_Free(self.rows)
+        PyMem_Free(self.counts)
         PyMem_Free(self.held)
         PyMem_Free(self.totals)
         PyMem_Free(self.counted)
@@ -388,7 +424,7 @@ cdef class Order:
         if row < 0:
             self._unknown(client)
             return 0
-        return self.rows[row].count
+        return self.counts[row]
 
     def __contains__(self, client):
         return client in self._rows
@@ -474,6 +510,7 @@ cdef class Order:
                 room = 2 * self.room if self.room else FEW
                 self.held = <long long *>_grown(self.held, (room * self.width + 1) * sizeof(long long))
                 self.rows = <Row *>_grown(self.rows, room * sizeof(Row))
+                self.counts = <long long *>_grown(self.counts, room * sizeof(long long))
                 if self.weights != NULL:
                     self.weights = <double **>_grown(self.weights, room * sizeof(double *))
                 self.room = room
@@ -489,7 +526,7 @@ cdef class Order:
         self.take_name(row)
         for j in range(self.width):
             self.held[row * self.width + j] = 0
-        self.rows[row].count = 0
+        self.counts[row] = 0
         self.put_weight(row, weight)
         self.rows[row].share = 0.0
         self.rows[row].active = active
@@ -526,7 +563,7 @@ cdef class Order:
 
     def _key(self, name):
         cdef int row = self._rows[name]
-        return self.rows[row].share, self.rows[row].count, name
+        return self.rows[row].share, self.counts[row], name
 
     def _clients(self):
         return list(self._rows)
@@ -574,7 +611,7 @@ cdef class Order:
             self.unplace(row)
         for j in range(vector.size):
             held[j] += sign * vector.units[j]
-        self.rows[row].count += grants
+        self.counts[row] += grants
         if not listed:
             return self.place(row)
         self.listing = None
@@ -586,9 +623,7 @@ cdef class Order:
             if i + 1 == block.size:
                 self.set_last(0)
             return 0
-        block.size -= 1
-        memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
-        memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
+        take_out(block, i)
         if i == block.size:
             self.set_last(0)
         return self.place(row)
@@ -600,7 +635,7 @@ cdef class Order:
             return None
         row = known
         held = tuple([self.held[row * self.width + j] for j in range(self.columns)])
-        return held, self.rows[row].count, bool(self.rows[row].active)
+        return held, self.counts[row], bool(self.rows[row].active)
 
     def _set_state(self, name, tuple held, long long grants):
         cdef int row = self._rows[name]
@@ -608,7 +643,7 @@ cdef class Order:
         self.unplace(row)
         for j in range(<Py_ssize_t>len(held)):
             self.held[row * self.width + j] = held[j]
-        self.rows[row].count = grants
+        self.counts[row] = grants
         self.place(row)
 
     # -- the order
@@ -632,7 +667,7 @@ cdef class Order:
         self.unplace(row)
         for j in range(vector.size):
             held[j] += vector.units[j]
-        self.rows[row].count += 1
+        self.counts[row] += 1
         self.place(row)
         return 1
 
@@ -645,6 +680,7 @@ cdef class Order:
         for i in range(ahead):
             row = rows[i] = self.blocks[0].row[i]
             prefetch(self.held + row * self.width)
+            prefetch(&self.counts[row])
             prefetch(&self.rows[row])
             prefetch(<char *>&self.rows[row] + sizeof(Row) - 1)
             prefetch(<PyObject *>self._names[row])
@@ -726,8 +762,8 @@ cdef class Order:
         cdef int order
         if share_a != share_b:
             return share_a < share_b
-        if self.rows[a].count != self.rows[b].count:
-            return self.rows[a].count < self.rows[b].count
+        if self.counts[a] != self.counts[b]:
+            return self.counts[a] < self.counts[b]
         if self.rows[a].head != self.rows[b].head:
             return self.rows[a].head < self.rows[b].head
         shorter = self.rows[a].length if self.rows[a].length < self.rows[b].length else self.rows[b].length
@@ -745,6 +781,8 @@ cdef class Order:
         cdef Py_ssize_t low = 0
         cdef Py_ssize_t high = self.block_count
         cdef Py_ssize_t middle
+        if high and self.before(self.last_share[high - 1], self.last_row[high - 1], share, row):
+            return high  # as after most grants
         while low < high:
             middle = (low + high) // 2
             if self.before(self.last_share[middle], self.last_row[middle], share, row):
@@ -757,6 +795,8 @@ cdef class Order:
         cdef int low = 0
         cdef int high = block.size
         cdef int middle
+        if high and self.before(block.share[high - 1], block.row[high - 1], share, row):
+            return high
         while low < high:
             middle = (low + high) // 2
             if self.before(block.share[middle], block.row[middle], share, row):
@@ -827,9 +867,7 @@ cdef class Order:
         if self.block_count == 0:
             self.insert_block(0, 1)
             self.rows[row].home = self.blocks[0]
-            self.blocks[0].share[0] = share
-            self.blocks[0].row[0] = row
-            self.blocks[0].size = 1
+            put_in(self.blocks[0], 0, share, row)
             self.set_last(0)
             return 0
         b = self.find_block(share, row)
@@ -854,11 +892,7 @@ cdef class Order:
                 b += 1
                 block = upper
         i = self.find_entry(block, share, row)
-        memmove(block.share + i + 1, block.share + i, (block.size - i) * sizeof(double))
-        memmove(block.row + i + 1, block.row + i, (block.size - i) * sizeof(int))
-        block.share[i] = share
-        block.row[i] = row
-        block.size += 1
+        put_in(block, i, share, row)
         self.rows[row].home = block
         self.set_last(b)
         return 0
@@ -875,9 +909,7 @@ cdef class Order:
         while block.row[i] != row:  # numbers side by side: cheaper than comparing what they stand for
             i += 1
         if i < block.size - 1:
-            block.size -= 1
-            memmove(block.share + i, block.share + i + 1, (block.size - i) * sizeof(double))
-            memmove(block.row + i, block.row + i + 1, (block.size - i) * sizeof(int))
+            take_out(block, i)
             return 0
         b = self.find_block(self.rows[row].share, row)
         block.size -= 1
@@ -891,12 +923,14 @@ cdef class Order:
         cdef Py_ssize_t active = 0
         cdef Py_ssize_t b, i, taken, half
         cdef int row
-        cdef int *rows
+        cdef int few[2 * FEW]
+        cdef int *rows = few
         cdef int *spare
         cdef Block *block
         self.stale = False
         self.listing = None
-        rows = <int *>_grown(NULL, (2 * self.size + 1) * sizeof(int))
+        if self.size > FEW:
+            rows = <int *>_grown(NULL, 2 * self.size * sizeof(int))
         spare = rows + self.size
         # The old order first: it is nearly the new one, and merging what is in order costs little. Rows that were
         # deactivated since are skipped, rows entered since come behind; spare marks the rows taken.
@@ -914,23 +948,33 @@ cdef class Order:
                 rows[active] = row
                 active += 1
         self.merge_sort(rows, spare, active)
-        for b in range(self.block_count):
-            PyMem_Free(self.blocks[b])
-        self.block_count = 0
         half = LOAD // 2
         taken = 0
+        if self.block_count == 1 and 0 < active <= FEW:
+            self.fill_block(self.blocks[0], rows, <int>active)
+            self.set_last(0)
+            taken = active
+        else:
+            for b in range(self.block_count):
+                PyMem_Free(self.blocks[b])
+            self.block_count = 0
         while taken < active:
             self.insert_block(self.block_count, <int>(half if active - taken > half else active - taken))
             block = self.blocks[self.block_count - 1]
-            while block.size < half and taken < active:
-                block.row[block.size] = rows[taken]
-                block.share[block.size] = self.rows[rows[taken]].share
-                self.rows[rows[taken]].home = block
-                block.size += 1
-                taken += 1
+            self.fill_block(block, rows + taken, <int>(half if active - taken > half else active - taken))
+            taken += block.size
             self.set_last(self.block_count - 1)
-        PyMem_Free(rows)
+        if rows != few:
+            PyMem_Free(rows)
         return 0
+
+    cdef void fill_block(self, Block *block, int *rows, int count) noexcept nogil:
+        """The block's entries are these rows, which are in order."""
+        cdef int i
+        block.size = 0
+        for i in range(count):
+            put_in(block, i, self.rows[rows[i]].share, rows[i])
+            self.rows[rows[i]].home = block
 
     cdef void merge_sort(self, int *rows, int *spare, Py_ssize_t n) noexcept nogil:
         """Bottom up; two runs that are in order already are left alone."""
@@ -975,7 +1019,7 @@ cdef class Order:
                 row = self.blocks[b].row[i]
                 if self.rows[row].home != self.blocks[b]:
                     return "an entry stands in another block than its row says"
-                entries.append((self.blocks[b].share[i], self.rows[row].count, self._names[row]))
+                entries.append((self.blocks[b].share[i], self.counts[row], self._names[row]))
             last = self.blocks[b].size - 1
             if self.last_share[b] != self.blocks[b].share[last] or self.last_row[b] != self.blocks[b].row[last]:
                 return "the directory is not that of the blocks"
@@ -984,7 +1028,7 @@ cdef class Order:
         due = []
         for name, row in self._rows.items():
             if self.rows[row].active:
-                due.append((self.share_of(row), self.rows[row].count, name))
+                due.append((self.share_of(row), self.counts[row], name))
         if entries != sorted(due):
             return "entries are not those of the active clients"
         return None
@@ -1884,6 +1928,7 @@ cdef class Dealer:
     cdef long long *lacking
     cdef long long *due_units
     cdef long long *due_given
+    cdef object part, left
     cdef list out_clients, out_sites, out_amounts
 
     def __init__(self):
@@ -2098,6 +2143,7 @@ cdef class Dealer:
         cdef Order order
         while k >= 0 and site.free is not self.nothing:
             row = roles[k]
+            self.fetch_roles(roles + k, k, -1)
             order = <Order>self.roles.things[row]
             if not self.serve(order, site, towards):
                 k -= 1
@@ -2120,6 +2166,52 @@ cdef class Dealer:
             roles[low] = row
         return count
 
+    cdef inline void fetch_roles(self, int *next, Py_ssize_t count, Py_ssize_t step) noexcept:
+        """Touch what will be read of the roles whose turns come next, one thing behind the other.
+
+        So many stand behind the first, each a step from the last.
+        """
+        cdef PyObject **things = (<PyListObject *>self.roles.things).ob_item
+        cdef char *later
+        cdef Order order
+        cdef Client client
+        cdef Py_ssize_t i
+        if count < 16:
+            return
+        later = <char *>things[next[16 * step]]
+        for i in range(4):
+            prefetch(later + i * LINE)
+        if <object>things[next[12 * step]] is not None:
+            order = <Order>things[next[12 * step]]
+            prefetch(order.blocks)
+            prefetch(order.rows)
+            prefetch(order.held)
+            prefetch(order.totals)
+            prefetch(order.divisors)
+            prefetch(<PyObject *>order.things)
+            prefetch(<char *><PyObject *>order.account)
+            prefetch(<char *><PyObject *>order.account + LINE)
+        if <object>things[next[8 * step]] is not None:
+            order = <Order>things[next[8 * step]]
+            if order.block_count:
+                prefetch(order.blocks[0])
+            prefetch((<PyListObject *>order.things).ob_item)
+            if order.account is not None:
+                prefetch((<Account>order.account).units)
+                prefetch((<Account>order.account).terms)
+        if <object>things[next[5 * step]] is not None:
+            order = <Order>things[next[5 * step]]
+            if len(order.things):
+                later = <char *>(<PyListObject *>order.things).ob_item[0]
+                prefetch(later)
+                prefetch(later + LINE)
+        if <object>things[next[3 * step]] is not None:
+            order = <Order>things[next[3 * step]]
+            if len(order.things) and order.things[0] is not None:
+                client = <Client>order.things[0]
+                prefetch(<PyObject *>client.places)
+                prefetch(<PyObject *>client.holder)
+
     cdef int is_worth(self, Site site) except -1:
         """Whether what headroom leaves of the agent is worth an offer to anybody, if no limit cut it."""
         cdef Py_ssize_t j
@@ -2131,7 +2223,7 @@ cdef class Dealer:
         for j in range(face.size):
             surplus = self.surplus(j)
             self.due_units[j] = face.units[j] if face.units[j] < surplus else surplus
-        return self.face_of(self.piece(site.free, face)[0]).worth
+        return self.piece(site.free, face).worth
 
     cdef bint is_short(self) noexcept nogil:
         """Whether headroom is kept for guarantees."""
@@ -2159,10 +2251,10 @@ cdef class Dealer:
         some = self.due(<Account>order.account, face, towards)
         if towards and not some:
             return False
-        part, left = self.piece(free, face)
+        small = self.piece(free, face)
+        part, left = self.part, self.left
         if part is self.nothing:
             return False
-        small = self.face_of(part)
         if not (small.worth or self.picky):
             return False
         settled = site.count > 0 and (site.floor is part or part <= site.floor)
@@ -2194,21 +2286,29 @@ cdef class Dealer:
             self.due_given[j] = part
         return some
 
-    cdef tuple piece(self, object free, Vector face):
-        """So much of it as is due, with all in it that has no column, and what is left."""
+    cdef Vector piece(self, object free, Vector face):
+        """Cut so much of it as is due, with all in it that has no column: the vector of the ``part``, not the ``left``."""
         cdef Py_ssize_t j = 0
+        cdef size_t size = face.size * sizeof(long long)
         cdef tuple units
         while j < face.size and self.due_units[j] == face.units[j]:
             j += 1
         if j == face.size:
-            return free, self.nothing
-        units = tuple([self.due_units[j] for j in range(face.size)])
-        if face.cuts is None or len(face.cuts) >= CUTS:
-            face.cuts = {}
-        found = face.cuts.get(units)
-        if found is None:
-            found = face.cuts[units] = self._cut(free, units)
-        return <tuple>found
+            self.part, self.left = free, self.nothing
+            return face
+        if face.cut is None or memcmp(face.cut_units, self.due_units, size) != 0:
+            units = tuple([self.due_units[j] for j in range(face.size)])
+            if face.cuts is None or len(face.cuts) >= CUTS:
+                face.cuts = {}
+            found = face.cuts.get(units)
+            if found is None:
+                found = face.cuts[units] = self._cut(free, units)
+            face.cut = <tuple>found
+            face.cut_face = self.face_of(face.cut[0])
+            face.cut_units = <long long *>_grown(face.cut_units, size)
+            memmove(face.cut_units, self.due_units, size)
+        self.part, self.left = face.cut
+        return face.cut_face
 
     cdef Client taker(self, Order order, Site site, object part, bint worth, bint settled):
         """The first of a role's frameworks that takes the part of the agent, or all of it.
@@ -2269,16 +2369,19 @@ cdef class Dealer:
         """
         cdef Py_ssize_t i
         cdef Site site
-        cdef Vector face
+        cdef Vector face = None
         cdef Client client
         cdef object free
+        cdef object last = None
         for i in range(start, len(sites)):
             fetch_ahead(sites, i)
             site = <Site>sites[i]
             free = site.free
             if free is self.nothing:
                 continue
-            face = self.face_of(free)
+            if free is not last:
+                last = free
+                face = self.face_of(free)
             if site.odd or not face.plain:
                 return i
             self.visited += 1
@@ -2323,6 +2426,7 @@ cdef class Dealer:
         for b in range(self.roles.block_count):
             block = self.roles.blocks[b]
             for i in range(block.size):
+                self.fetch_roles(block.row + i, block.size - i - 1, 1)
                 thing = self.roles.things[block.row[i]]
                 if thing is None:
                     continue
