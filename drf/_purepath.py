@@ -385,11 +385,19 @@ class Order:
     def _charge(self, name: str, vector: Vector, sign: int, grants: int) -> None:
         row = self._rows[name]
         held = self._held[row]
-        self._unplace(row)
+        blocks = self._blocks
+        alone = not self._stale and self._active[row] and len(blocks) == len(blocks[0]) == 1
+        if not alone:
+            self._unplace(row)
         for j, q in enumerate(vector.amounts):
             held[j] += sign * q
         self._counts[row] += grants
-        self._place(row)
+        if not alone:
+            self._place(row)
+            return
+        self._listing = None  # its entry stays where it is
+        share = self._shares[row] = self._share_of(row)
+        self._blocks[0][0] = self._maxima[0] = (share, self._counts[row], name)
 
     def _get_state(self, name: str) -> tuple[tuple[int, ...], int, bool] | None:
         row = self._rows.get(name)
@@ -438,11 +446,14 @@ class Order:
             self._blocks.append([entry])
             self._maxima.append(entry)
             return
-        b = bisect_left(self._maxima, entry)
-        if b == len(self._blocks):
-            b -= 1
-        block = self._blocks[b]
-        block.insert(bisect_left(block, entry), entry)
+        if self._maxima[-1] < entry:  # as after most grants
+            b = len(self._blocks) - 1
+            block = self._blocks[b]
+            block.append(entry)
+        else:
+            b = bisect_left(self._maxima, entry)
+            block = self._blocks[b]
+            block.insert(bisect_left(block, entry), entry)
         if len(block) > LOAD:
             half = len(block) // 2
             self._blocks.insert(b + 1, block[half:])
@@ -458,9 +469,14 @@ class Order:
             return
         self._listing = None
         entry = (self._shares[row], self._counts[row], self._names[row])
-        b = bisect_left(self._maxima, entry)
-        block = self._blocks[b]
-        del block[bisect_left(block, entry)]
+        b = 0
+        block = self._blocks[0]
+        if block[0] == entry:  # as before most grants
+            del block[0]
+        else:
+            b = bisect_left(self._maxima, entry)
+            block = self._blocks[b]
+            del block[bisect_left(block, entry)]
         if block:
             self._maxima[b] = block[-1]
         else:
@@ -913,10 +929,14 @@ class Site:
         self._bits = 0
         self.refusers = 0
         self.place = 0
-        self._refusals: list[tuple[int, int, Any]] = []
+        self._refusals: list[tuple[int, int, Any]] | None = (
+            None  # an empty list would be one more for the collector
+        )
 
     def refuse(self, client: int, bucket: int, what: Any, floor: Any) -> None:
         """The client refuses so much; O(1)."""
+        if self._refusals is None:
+            self._refusals = []
         self._refusals.append((client, bucket, what))
         self.refusers += not self._bits >> client & 1
         self._bits |= 1 << client
@@ -933,10 +953,10 @@ class Site:
     def refusals(self, client: int = -1) -> list[tuple[int, int, Any]]:
         """Those of a client, or all, in the order they came; O(refusals there)."""
         if client < 0:
-            return list(self._refusals)
+            return list(self._refusals or ())
         if not self._bits >> client & 1:
             return []
-        return [entry for entry in self._refusals if entry[0] == client]
+        return [entry for entry in self._refusals or () if entry[0] == client]
 
     def end(self, client: int, bucket: int, what: Any = None) -> list[int]:
         """End those of the client, of the bucket, or of what is the very same (-1, -1, None: any); O(refusals there).
@@ -945,7 +965,7 @@ class Site:
         """
         gone = []
         left = []
-        for entry in self._refusals:
+        for entry in self._refusals or ():
             if (
                 client in (-1, entry[0])
                 and bucket in (-1, entry[1])
@@ -955,7 +975,7 @@ class Site:
             else:
                 left.append(entry)
         if gone:
-            self._refusals = left
+            self._refusals = left or None
             self._bits = 0
             for entry in left:
                 self._bits |= 1 << entry[0]
@@ -1530,14 +1550,11 @@ class Dealer:
         """Whether neither sum would pass the limit of 2**53."""
         order = client.order
         assert order is not None
-        rows = (
-            order._held[order._rows[client.framework]],
-            self.roles._held[self.roles._rows[client.role]],
-        )
-        for held in rows:
-            for j, q in enumerate(face.amounts):
-                if held[j] + q > LIMIT:
-                    return False
+        own = order._held[order._rows[client.framework]]
+        above = self.roles._held[self.roles._rows[client.role]]
+        for j, q in enumerate(face.amounts):
+            if own[j] + q > LIMIT or above[j] + q > LIMIT:
+                return False
         return True
 
     def _give(self, client: Client, site: Any, amount: Any, face: Vector, left: Any) -> None:
