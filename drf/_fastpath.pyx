@@ -2410,7 +2410,7 @@ cdef class Dealer:
         if not worth and not self.picky:
             return None
         settled = site.count > 0 and (site.floor is free or free <= site.floor)
-        if settled and (count <= 0 or count * count < self.listed_count):
+        if settled and (count <= 0 or 16 * count * count < self.listed_count):
             # Perhaps few are left: some of those who refused may not be asked at all.
             count = 0
             for w in range(self.room):
@@ -2419,7 +2419,7 @@ cdef class Dealer:
                     left &= ~site.bits[w]
                 count += popcount(left)
             self.words += self.room
-            if count * count < self.listed_count:
+            if 16 * count * count < self.listed_count:
                 return self.least(site, worth)
         if self.roles.stale:
             self.roles._rebuild()

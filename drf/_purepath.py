@@ -1504,12 +1504,12 @@ class Dealer:
         settled = bool(bits) and (site.floor is free or free <= site.floor)
         listed = self.listed.bit_count()
         count = listed - site.refusers
-        if settled and (count <= 0 or count * count < listed):
+        if settled and (count <= 0 or 16 * count * count < listed):
             # Perhaps few are left: some of those who refused may not be asked at all.
             left = self.listed & ~bits
             count = left.bit_count()
             self.words += (len(self.clients) + 63) // 64
-            if count * count < listed:
+            if 16 * count * count < listed:
                 return self._least(site, left, worth)
         if self.roles._stale:
             self.roles._rebuild()

@@ -433,13 +433,15 @@ class Allocator:
     @_verb
     def suppress(self, name: str, roles: Sequence[str] = ()) -> None:
         """It wants no offers for these roles (none named: any role) until it revives; O(roles). Raises UnknownName."""
-        _check_list(f"roles of framework {name!r}", roles)
+        if roles != ():
+            _check_list(f"roles of framework {name!r}", roles)
         self._plugin.suppress(name, roles)
 
     @_verb
     def revive(self, name: str, roles: Sequence[str] = ()) -> None:
         """It wants offers for these roles (none named: all) and forgets what it refused. Raises UnknownName."""
-        _check_list(f"roles of framework {name!r}", roles)
+        if roles != ():
+            _check_list(f"roles of framework {name!r}", roles)
         self._plugin.revive(name, roles)
 
     @_verb

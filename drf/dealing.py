@@ -57,9 +57,10 @@ class Dealing(Dealer):
 
     def client(self, framework: str, role: str) -> Client:
         """The framework in the role, known from now on; O(1)."""
-        mine = self._of.setdefault(framework, {})
-        found = mine.get(role)
+        mine = self._of.get(framework)
+        found = None if mine is None else mine.get(role)
         if found is None:
+            mine = self._of.setdefault(framework, {})
             index = self._unused.pop() if self._unused else len(self.clients)
             found = mine[role] = Client(str.__str__(framework), str.__str__(role), index)
             found.places = self.ledger.places(framework)

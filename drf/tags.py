@@ -26,7 +26,7 @@ def check_role(role: object) -> str:
                 f"role {role!r} is malformed; the parts of its path are not empty, '.', '..' or '*', "
                 f"and do not start with '-'"
             )
-        if any(c.isspace() or c == "\x7f" for c in part):
+        if part.split() != [part] or "\x7f" in part:
             raise InvalidName(f"role {role!r} is malformed; a role has no white space")
     return str.__str__(role)
 
