@@ -1027,15 +1027,14 @@ class HierarchicalAllocator:
             grants = self._whole_agents(usable)
         else:
             budget = self._budget()
-            self._arrange(usable)
-            grants = self._cycle.shared(usable, budget)
+            grants = self._cycle.shared(self._arranged(usable), budget)
         if not isinstance(grants, Dealt):
             self._dealing.recount((grant.framework, grant.role) for grant in grants)
         self._passes.ran(self._dealing.counted(self._passes.runs + 1, self._now))
         inverse = self._maintenance.offers(candidates, self._frameworks, self._now)
         return Outcome(grants, inverse)
 
-    def _whole_agents(self, agents: list[Agent]) -> Sequence[Grant]:
+    def _whole_agents(self, agents: Sequence[Agent]) -> Sequence[Grant]:
         """Whole agents, given by name: by the kernel, if it is for all that is free."""
         quota = bool(self._roles.quotas)
         twice = quota and self._roles.guaranteed(below=self._tree_quota)
@@ -1045,11 +1044,9 @@ class HierarchicalAllocator:
                 # As if they had been shuffled.
                 self._random.skip((1 + twice) * max(len(agents) - 1, 0))
             return ()
-        first = second = agents
+        first = second = self._arranged(agents)
         if twice:
-            second = list(agents)
-            self._arrange(first)
-        self._arrange(second)
+            second = self._arranged(agents)
         if found == PLAIN and self._roles.is_plain and self._cycle.is_plain():
             beside = self._beside() if self._tree_quota else frozenset()
             if not beside:
@@ -1062,10 +1059,10 @@ class HierarchicalAllocator:
                 )
         return self._cycle.whole(first, second, self._budget())
 
-    def _usable(self, agents: Sequence[Agent]) -> list[Agent]:
-        """Those that are offered at all."""
+    def _usable(self, agents: list[Agent]) -> list[Agent]:
+        """Those that are offered at all, not to be changed."""
         if self._whitelist is None and not self._ledger.inactive:
-            return list(agents)
+            return agents
         return [agent for agent in agents if self._is_usable(agent)]
 
     # -- questions
@@ -1608,8 +1605,7 @@ class HierarchicalAllocator:
         agents = self._usable(self._ledger.by_name())
         if self._agent_order == "random":
             return agents  # one more shuffle would change the decisions of others
-        self._arrange(agents)
-        return agents
+        return self._arranged(agents)
 
     def _settle_gangs(self) -> None:
         """Room that is kept for a gang which has all, or whose time is over, is free for all again."""
@@ -1633,17 +1629,17 @@ class HierarchicalAllocator:
         most = self._gangs.waiting(gang)
         return sum(count for _, count in record.carve_many(role, regular, shape, most))
 
-    def _arrange(self, agents: list[Agent]) -> None:
-        """Put agents, given by name, in the order in which they are visited."""
-        if self._agent_order == "random":
-            self._random.state = shuffle(agents, self._random.state)
-        elif self._agent_order == "pack":
-            agents.sort(key=self._room)
-        elif self._agent_order == "spread":
-            agents.sort(key=self._room, reverse=True)
-        elif callable(self._agent_order):
+    def _arranged(self, agents: Sequence[Agent]) -> list[Agent]:
+        """Agents, given by name, in the order in which they are visited."""
+        if callable(self._agent_order):
             scores = {agent.name: self._score(self._agent_order, agent) for agent in agents}
-            agents.sort(key=lambda agent: scores[agent.name], reverse=True)
+            return sorted(agents, key=lambda agent: scores[agent.name], reverse=True)
+        if self._agent_order in ("pack", "spread"):
+            return sorted(agents, key=self._room, reverse=self._agent_order == "spread")
+        out = list(agents)
+        if self._agent_order == "random":
+            self._random.state = shuffle(out, self._random.state)
+        return out
 
     def _score(self, scorer: Scorer, agent: Agent) -> float:
         view = AgentView(
