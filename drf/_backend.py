@@ -79,11 +79,12 @@ if TYPE_CHECKING:
     from drf._purepath import fill_in_bulk as fill_in_bulk
     from drf._purepath import records as records
     from drf._purepath import shuffle as shuffle
+    from drf._purepath import untracked as untracked
 else:
     Order, Vector, fill = kernel.Order, kernel.Vector, kernel.fill
     Client, Dealer, Places = kernel.Client, kernel.Dealer, kernel.Places
     Account, Quotas = kernel.Account, kernel.Quotas
-    Site, shuffle = kernel.Site, kernel.shuffle
+    Site, shuffle, untracked = kernel.Site, kernel.shuffle, kernel.untracked
     Fading = kernel.Fading
     Offer, records = kernel.Offer, kernel.records
     fill_in_bulk = kernel.fill_in_bulk

@@ -530,6 +530,7 @@ cdef class Order:
         self.put_weight(row, weight)
         self.rows[row].share = 0.0
         self.rows[row].active = active
+        self.rows[row].client = 0
         self.place(row)
 
     def _remove_row(self, name):
@@ -754,7 +755,7 @@ cdef class Order:
                 share = <double>held[j] / self.divisors[j]
                 if share > best:
                     best = share
-        return best / weight
+        return best if weight == 1.0 else best / weight  # the same number, without waiting for a division
 
     cdef inline bint before(self, double share_a, int a, double share_b, int b) noexcept nogil:
         """Whether entry a stands before entry b: share, then grants, then the name's bytes."""
@@ -1530,6 +1531,16 @@ cdef class Fading:
         return 0
 
 
+def untracked():
+    """A list that the collector of garbage passes by, for what never comes back to it, as agents and amounts; O(1).
+
+    The collector would touch every one of them.
+    """
+    cdef list out = []
+    PyObject_GC_UnTrack(<PyObject *>out)
+    return out
+
+
 cdef inline bint is_of(object holder, object framework) except -1:
     """Whether the holder, framework and role, is that framework."""
     cdef object name = (<tuple>holder)[0]
@@ -1840,7 +1851,7 @@ cdef class Places:
     cdef Py_ssize_t slack
 
     def __init__(self, Py_ssize_t number=0):
-        self.sites = []
+        self.sites = untracked()
         self.mark = self.slack = 256 + 16 * (number % 32)
 
     cdef int leave(self, Site site) except -1:
@@ -1856,7 +1867,7 @@ cdef class Places:
         """Keep of each as many entries as the framework has there; O(sites)."""
         cdef Site site
         cdef dict seen = {}
-        cdef list left = []
+        cdef list left = untracked()
         for site in self.sites:
             if site is not None and not site.gone:
                 before = seen.get(site, 0)

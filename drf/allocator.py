@@ -601,10 +601,10 @@ class Allocator:
     def _decline(
         self, parts: Iterable[tuple[Block, Sequence[int]]], refuse_seconds: float | None
     ) -> None:
-        refusal = self._refusal(refuse_seconds, None)
+        seconds = _duration(5.0 if refuse_seconds is None else refuse_seconds)
         for block, which in parts:
             if isinstance(block.grants, Dealt) and not block.changed and self._guard is None:
-                self._plugin.recover_dealt(block.grants, which, **refusal)
+                self._plugin.recover_dealt(block.grants, which, seconds)
             else:
                 for i in which:
                     made = block.grants[i]
@@ -614,7 +614,7 @@ class Allocator:
                         made.role,
                         block.grant(block.start + i).resources,
                         unmet=made.tasks,
-                        **refusal,
+                        refuse_seconds=seconds,
                     )
             self._book.close_many(block, which)
 
@@ -1154,10 +1154,7 @@ class Allocator:
         """How long a refusal lasts, and on which event it ends, checked and as the plug-in takes it."""
         if seconds is None:
             seconds = 5.0 if until is None else LONGEST_REFUSAL
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
-            raise InvalidOption(
-                f"refuse_seconds is {seconds!r}; it is 0 (no refusal) or more, in seconds"
-            )
+        seconds = _duration(seconds)
         if until is None:
             return {"refuse_seconds": seconds}
         event = until if until == FREED else self._amount(until)
@@ -1345,6 +1342,14 @@ def _check(kind: str, name: object) -> str:
     if kind == "framework" and "/" in name:
         raise NotSupported(f"framework {name!r}: a framework's name has no '/'")
     return str.__str__(name)
+
+
+def _duration(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise InvalidOption(
+            f"refuse_seconds is {seconds!r}; it is 0 (no refusal) or more, in seconds"
+        )
+    return seconds
 
 
 def _attributes(agent: str, attributes: AttributesLike | None) -> list[tuple[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from drf._backend import Client, Dealer, Offer, Vector, records
+from drf._backend import Client, Dealer, Offer, Vector, records, untracked
 from drf.columns import Columns
 from drf.ledger import Agent, Ledger
 from drf.plugins import Grant
@@ -164,7 +164,9 @@ class Dealing(Dealer):
     def _outdated(self, client: Client) -> None:
         refused = client.refused
         if 2 * client.refusals < len(refused.sites):
-            refused.sites = [s for s in dict.fromkeys(refused.sites) if s.is_refused(client.index)]
+            there = dict.fromkeys(refused.sites)
+            refused.sites = untracked()
+            refused.sites.extend(s for s in there if s.is_refused(client.index))
         refused.mark = 2 * len(refused.sites) + 256
 
     def _passed(self, client: Client, site: Any) -> None:
@@ -186,8 +188,8 @@ class Dealt(Sequence[Grant]):
 
     def __init__(self) -> None:
         self.clients: list[Client] = []
-        self.sites: list[Agent] = []
-        self.amounts: list[Resources] = []
+        self.sites: list[Agent] = untracked()
+        self.amounts: list[Resources] = untracked()
         self.columns = self.clients, self.sites, self.amounts
 
     def __len__(self) -> int:

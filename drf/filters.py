@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from drf._backend import Client, Dealer
+from drf._backend import Client, Dealer, untracked
 from drf.errors import InputError
 from drf.ledger import Agent
 from drf.resources import Resources, ResourceSpace
@@ -61,7 +61,7 @@ class Bucket:
     def __init__(self, number: int, deadline: float) -> None:
         self.number = number
         self.deadline = deadline
-        self.sites: list[Agent] = []
+        self.sites: list[Agent] = untracked()
 
 
 class Refusals:
@@ -161,7 +161,7 @@ class Refusals:
             return []
         sites = dict.fromkeys(client.refused.sites)
         ended = [agent for agent in sites if self._forget(agent.end(client.index, -1))]
-        client.refused.sites = []
+        client.refused.sites = untracked()
         return ended
 
     def clear_agent(self, agent: Agent) -> None:

@@ -681,22 +681,19 @@ class HierarchicalAllocator:
             bucket = self._bucket(self._now + seconds)
             self._refusals.add(client, there, resources, bucket, until)
 
-    def recover_dealt(
-        self, dealt: Dealt, which: Sequence[int], *, refuse_seconds: float | None = None
-    ) -> None:
+    def recover_dealt(self, dealt: Dealt, which: Sequence[int], refuse_seconds: float) -> None:
         """Those of the offers come back, in full, as `recover_resources` has it of one after the other; O(of them)."""
-        seconds = self._refusal(refuse_seconds)
+        seconds = refuse_seconds
         if seconds:
             seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
         at = 0
-        if self._all_alike(dealt, which, seconds, refuse_seconds is not None):
+        if self._all_alike(dealt, which, seconds):
             number, ending = 0, None
             if seconds:
                 bucket = self._bucket(self._now + seconds)
                 number, ending = bucket.number, bucket.sites
             at = self._dealing.decline(*dealt.columns, which, 0, number, ending)
-            if refuse_seconds is not None:
-                self._passes.declined([dealt.clients[i] for i in which[:at]])
+            self._passes.declined([dealt.clients[i] for i in which[:at]])
             if self._eager:
                 for i in which[:at]:
                     self._react(dealt.sites[i].name)
@@ -710,11 +707,11 @@ class HierarchicalAllocator:
                 refuse_seconds=refuse_seconds,
             )
 
-    def _all_alike(self, dealt: Dealt, which: Sequence[int], seconds: float, refused: bool) -> bool:
+    def _all_alike(self, dealt: Dealt, which: Sequence[int], seconds: float) -> bool:
         """Whether the kernel can take all of them back, and refuse them until the same moment."""
         if not self._ranking.is_flat or self._claims:
             return False
-        backoff = self._backoff if refused else None
+        backoff = self._backoff
         for client in {dealt.clients[i] for i in which}:
             framework, role = client.holder
             record = self._frameworks.get(framework)

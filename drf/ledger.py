@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
-from drf._backend import Places, Site
+from drf._backend import Places, Site, untracked
 from drf.amounts import Amounts
 from drf.errors import DuplicateName, InvariantBroken, Overcommit, UnknownName
 from drf.resources import Resources, ResourceSpace
@@ -161,7 +161,7 @@ class Ledger:
         self.inactive = 0  # how many agents are
         self.planned: dict[Agent, None] = {}  # with planned maintenance
         self._born = 0
-        self._ordered: list[Agent] = []  # agents by name, but for those that came since
+        self._ordered: list[Agent] = untracked()  # by name, but for those that came since
         self._came: list[Agent] = []
 
     def __getitem__(self, agent: str) -> Agent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -428,6 +429,23 @@ def test_the_collector_of_garbage_does_not_go_through_agents() -> None:
     a.decline(a.run().offers[0], refuse_seconds=60)
     a.remove_agent("m")
     assert sys.getrefcount(agent) < 10  # and none is kept when it is gone
+
+
+def test_an_allocator_that_nobody_has_any_more_is_forgotten() -> None:
+    a = Allocator(seed=1)
+    for i in range(20):
+        a.add_agent(f"m{i}", "cpus:8")
+    a.add_framework("f", roles=["x"])
+    a.add_framework("g", roles=["y"])
+    for offer in list(a.run().offers)[:9]:
+        a.decline(offer, refuse_seconds=60)
+    a.advance(1.0)
+    a.run()
+    plugin = a._plugin
+    gone = [weakref.ref(part) for part in (a, plugin, plugin._ranking, plugin._ledger)]
+    del a, offer, plugin
+    gc.collect()
+    assert [part() for part in gone] == [None] * 4
 
 
 class TestAmounts:
