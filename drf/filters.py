@@ -53,15 +53,20 @@ class Awaiting(NamedTuple):
     until: Event
 
 
-class Bucket:
-    """Refusals that end together: the moment, and the agents on which they are (or were)."""
+WIDE = 4_096
+"""Where so many refusals end together, and as many as there are agents, it is not noted where they are."""
 
-    __slots__ = ("deadline", "number", "sites")
+
+class Bucket:
+    """Refusals that end together: the moment, and the agents on which they are (or were), or ``wide``: on any."""
+
+    __slots__ = ("deadline", "number", "sites", "wide")
 
     def __init__(self, number: int, deadline: float) -> None:
         self.number = number
         self.deadline = deadline
         self.sites: list[Agent] = untracked()
+        self.wide = False
 
 
 class Refusals:
@@ -91,6 +96,7 @@ class Refusals:
         """One more, which ends with its bucket; O(names)."""
         if until is None:
             self._dealing.refuse(client, agent, amount, bucket.number, bucket.sites)
+            self.settle(bucket)
             return
         awaiting = Awaiting(amount, until)
         agent.refuse(client.index, bucket.number, awaiting, self._dealing.nothing)
@@ -99,6 +105,12 @@ class Refusals:
         bucket.sites.append(agent)
         if until == FREED:
             self._awaiting[agent] = None
+
+    def settle(self, bucket: Bucket) -> None:
+        """Forget the bucket's agents where they may as well be all of them; O(1)."""
+        if bucket.wide or len(bucket.sites) >= max(WIDE, len(self._agents)):
+            bucket.wide = True
+            bucket.sites = untracked()
 
     def of(self, client: Client, agent: Agent) -> list[Refusal]:
         """Those of the client there; O(refusals there)."""
@@ -152,7 +164,7 @@ class Refusals:
     def end(self, bucket: Bucket) -> list[Agent]:
         """The moment of the bucket has come: the agents on which a refusal ended; O(refusals of these agents)."""
         del self._buckets[bucket.number]
-        sites = dict.fromkeys(bucket.sites)
+        sites = self._agents.values() if bucket.wide else dict.fromkeys(bucket.sites)
         return [agent for agent in sites if self._forget(agent.end(-1, bucket.number))]
 
     def clear(self, client: Client) -> list[Agent]:

@@ -688,11 +688,11 @@ class HierarchicalAllocator:
             seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
         at = 0
         if self._all_alike(dealt, which, seconds):
-            number, ending = 0, None
-            if seconds:
-                bucket = self._bucket(self._now + seconds)
-                number, ending = bucket.number, bucket.sites
+            bucket = self._bucket(self._now + seconds) if seconds else None
+            number, ending = (0, None) if bucket is None else (bucket.number, bucket.sites)
             at = self._dealing.decline(*dealt.columns, which, 0, number, ending)
+            if bucket is not None:
+                self._refusals.settle(bucket)
             self._passes.declined([dealt.clients[i] for i in which[:at]])
             if self._eager:
                 for i in which[:at]:

@@ -22,6 +22,40 @@ def names(decisions):
     return [offer.framework for offer in decisions.offers]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_where_many_refusals_are_need_not_be_noted(monkeypatch, together):
+    found = []
+    for least in (4, 1_000):
+        monkeypatch.setattr("drf.filters.WIDE", least)
+        a = Allocator(interval=1.0, agent_order="id", backoff=0, seed=1)
+        for i in range(6):
+            a.add_agent(f"m{i}", "cpus:8")
+        for name in ("f", "g"):
+            a.add_framework(name)
+        log = []
+        for now in range(8):
+            decisions = a.run()
+            log.append([(o.framework, o.agent) for o in decisions.offers])
+            if together:
+                a.decline_many(decisions.offers, refuse_seconds=3)
+            else:
+                for offer in decisions.offers:
+                    a.decline(offer, refuse_seconds=3)
+            log.append(a.metrics()["allocator/mesos/offer_filters/roles/*/active"])
+            if now == 2:
+                a.remove_agent("m3")
+                a.add_agent("m9", "cpus:8")
+            if now == 5:
+                a = Allocator.restore(a.snapshot())
+            a.check()
+            a.advance(now + 1.0)
+        wide = [bucket.wide for bucket in a._plugin._refusals._buckets.values()]
+        assert any(wide) == (least == 4)
+        assert wide
+        found.append(log)
+    assert found[0] == found[1]
+
+
 class TestUntil:
     def hold(self, a):
         """A second framework runs 2 + 2 cpus on the agent, the first was offered the rest."""

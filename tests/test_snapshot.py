@@ -289,7 +289,7 @@ DERIVED = {
     Refusals: dict.fromkeys(
         ("_agents", "_dealing", "_buckets", "_made", "_awaiting"), "compared as records"
     ),
-    Bucket: dict.fromkeys(("number", "deadline", "sites"), "the refusals, compared as timers"),
+    Bucket: dict.fromkeys(Bucket.__slots__, "the refusals, compared as timers"),
     Ledger: {
         "_places": "compared as lists",
         "amounts": "equal amounts",
