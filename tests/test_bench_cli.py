@@ -57,6 +57,7 @@ class TestCatalogue:
             "decline": {"agents": 60, "frameworks": 10},
             "decline-all": {"agents": 20, "frameworks": 4},
             "fleet": {"agents": 200, "frameworks": 60},
+            "fleet-refusals": {"agents": 100, "frameworks": 20, "rounds": 10},
             "load": {"agents": 60, "frameworks": 60, "seconds": 3},
             "event": {"agents": 300, "frameworks": 60},
             "growth-agents": {"agents": 60},

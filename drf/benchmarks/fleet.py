@@ -35,6 +35,19 @@ def cycles(size: Size, watch: Stopwatch) -> None:
     watch.due("the number of offers of 1 %", len(again.offers), size["agents"] // 100)
 
 
+def refusals(size: Size, watch: Stopwatch) -> None:
+    """Decline every offer for ever, round after round: agents times rounds live refusals in the end."""
+    a = built(size)
+    decisions = a.run()
+    for now in range(1, size["rounds"] + 1):
+        a.decline_many(decisions.offers, refuse_seconds=1e6)
+        a.advance(float(now))
+        decisions = watch.time("cycle", a.run)
+        watch.due("the number of offers", len(decisions.offers), size["agents"])
+        if watch.is_over():
+            break
+
+
 def events(size: Size, watch: Stopwatch) -> None:
     """Declines, accepts, releases, suppressions, weights, each in batches."""
     a = built(size)
@@ -68,6 +81,10 @@ def _cells(*pairs: tuple[int, int]) -> tuple[Size, ...]:
 
 SIZES = _cells((1_000, 100), (5_000, 500), (10_000, 1_000), (30_000, 3_000), (100_000, 10_000))
 FULL = SIZES[-1]
+REFUSED: tuple[Size, ...] = tuple(
+    {"agents": agents, "frameworks": agents // 10, "rounds": rounds}
+    for agents, rounds in ((1_000, 50), (5_000, 100), (20_000, 100), (100_000, 200))
+)
 
 WORKLOADS = (
     Workload(
@@ -80,8 +97,16 @@ WORKLOADS = (
         goals=(
             Goal("first", FULL, 0.25, "s"),
             Goal("changed", FULL, 0.004, "s"),
-            Goal(MEMORY, FULL, 1_000, "MB"),
         ),
+    ),
+    Workload(
+        "fleet-refusals",
+        "a large cluster of 8 resources, every offer declined for ever, to 20 million refusals",
+        "agents",
+        REFUSED,
+        {"cycle": "a cycle"},
+        refusals,
+        goals=(Goal(MEMORY, REFUSED[-1], 1_000, "MB"),),
     ),
     Workload(
         "event",
