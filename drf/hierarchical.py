@@ -570,8 +570,9 @@ class HierarchicalAllocator:
         record, roles = self._subscribed(framework, roles)
         record.suppressed.update(roles)
         self._listen(record, roles)
-        for role in roles:
-            self._drop_claims(framework=framework, role=role)
+        if self._claims:
+            for role in roles:
+                self._drop_claims(framework=framework, role=role)
 
     def revive(self, framework: str, roles: Sequence[str] = ()) -> None:
         """Ask it again in these roles (none named: all) and end its refusals there; all agents are candidates."""
@@ -641,9 +642,9 @@ class HierarchicalAllocator:
         (Mesos takes it as 5 s).
         """
         seconds = self._refusal(refuse_seconds)
-        if framework not in self._frameworks or agent not in self._ledger.agents:
+        record, there = self._frameworks.get(framework), self._ledger.agents.get(agent)
+        if record is None or there is None:
             return
-        there = self._ledger.agents[agent]
         client = self._dealing.client(framework, role)
         if resources:
             held = allocated or (
@@ -656,7 +657,7 @@ class HierarchicalAllocator:
                 self._ledger.give_back((framework, role), agent, resources, held=held)
                 self._ranking.unallocated(framework, role, agent, resources)
                 self._roles.moved(agent, role, resources, -1, held=held)
-            if role not in self._frameworks[framework].roles:
+            if role not in record.roles:
                 self._untrack(framework, role)
             if held:
                 self._refusals.freed(there)
@@ -669,14 +670,14 @@ class HierarchicalAllocator:
                 self._cycle.tell_waiting(framework, role)
             if again and self._eager:
                 self._trigger()  # while they were in the offer, no other agent was tried for them
+        if refuse_seconds is None or not resources:
+            return
         # A refusal for a role that the framework has left, or while it is away, would linger, as in Mesos it does.
-        record = self._frameworks[framework]
         heard = record.active and role in record.roles
-        if refuse_seconds is not None and resources:
-            self._passes.declined((client,))
-        if self._backoff is not None and refuse_seconds is not None and resources and heard:
+        self._passes.declined((client,))
+        if self._backoff is not None and heard:
             seconds = max(seconds, self._backoff.declined(framework, role, self._runs))
-        if seconds and resources and (heard or self._lenient):
+        if seconds and (heard or self._lenient):
             seconds = min(max(seconds, self._interval or 0.0), LONGEST_REFUSAL)
             bucket = self._bucket(self._now + seconds)
             self._refusals.add(client, there, resources, bucket, until)
@@ -1493,8 +1494,7 @@ class HierarchicalAllocator:
 
     def _listen(self, record: Framework, roles: Iterable[str]) -> None:
         for role in sorted(roles):
-            if self._ranking.is_tracked(record.name, role):
-                self._ranking.set_active(record.name, role, record.listens(role))
+            self._ranking.set_active(record.name, role, record.listens(role))
 
     def _was_offered(self, framework: str, role: str, agent: str, amount: Resources) -> bool:
         """Mesos does not care whether what comes back was offered or ran; here it must be one of them."""

@@ -227,8 +227,10 @@ class Ranking:
         return sorter is not None and framework in sorter
 
     def set_active(self, framework: str, role: str, active: bool) -> None:
-        """Whether it is asked when its turn comes; O(log)."""
-        sorter = self._frameworks[role]
+        """Whether it is asked when its turn comes, if it takes any; O(log)."""
+        sorter = self._frameworks.get(role)
+        if sorter is None or framework not in sorter:
+            return
         (sorter.activate if active else sorter.deactivate)(framework)
         self.dealing.set_listed(self.dealing.client(framework, role), active)
 
