@@ -157,12 +157,10 @@ cdef inline void put_in(Block *block, int i, double share, int row) noexcept nog
 
 
 cdef struct Row:
-    # What the order has of one client, side by side, as a step reads it all; but for its grants, which are compared.
-    double share
+    # What the order has of one client, side by side, as a step reads it all; but for what is compared.
     double weight                        # 0 where there is one a column
     Block *home                          # where its entry stands, if it is in the order
     const char *text                     # the name's UTF-8; the name table keeps it alive; NULL: the row is free
-    unsigned long long head              # of it, as a number, eight bytes behind what all names start with
     unsigned int length
     int client                           # the number of the record behind it
     bint active
@@ -188,7 +186,9 @@ cdef class Order:
     cdef Py_ssize_t size, room           # rows in use or free again; rows there is memory for
     cdef Py_ssize_t columns, width       # columns in use; columns there is memory for
     cdef Row *rows                       # room
+    cdef double *shares
     cdef long long *counts
+    cdef unsigned long long *heads       # eight bytes of the name behind ``start``, as a number: most names compare by it
     cdef long long *held                 # room x width
     cdef double **weights                # a weight a column, of rows that have; NULL where nobody has
     cdef bytes start                     # what all names start with, or a part of it
@@ -222,7 +222,9 @@ cdef class Order:
                 PyMem_Free(self.weights[i])
         PyMem_Free(self.weights)
         PyMem_Free(self.rows)
+        PyMem_Free(self.shares)
         PyMem_Free(self.counts)
+        PyMem_Free(self.heads)
         PyMem_Free(self.held)
         PyMem_Free(self.totals)
         PyMem_Free(self.counted)
@@ -416,7 +418,7 @@ cdef class Order:
             return 0.0
         if self.stale:
             self._rebuild()
-        return self.rows[row].share
+        return self.shares[row]
 
     def grants(self, client):
         """How many grants the client has had: the tie-break; O(1). Raises UnknownName."""
@@ -510,7 +512,9 @@ cdef class Order:
                 room = 2 * self.room if self.room else FEW
                 self.held = <long long *>_grown(self.held, (room * self.width + 1) * sizeof(long long))
                 self.rows = <Row *>_grown(self.rows, room * sizeof(Row))
+                self.shares = <double *>_grown(self.shares, room * sizeof(double))
                 self.counts = <long long *>_grown(self.counts, room * sizeof(long long))
+                self.heads = <unsigned long long *>_grown(self.heads, room * sizeof(unsigned long long))
                 if self.weights != NULL:
                     self.weights = <double **>_grown(self.weights, room * sizeof(double *))
                 self.room = room
@@ -528,7 +532,7 @@ cdef class Order:
             self.held[row * self.width + j] = 0
         self.counts[row] = 0
         self.put_weight(row, weight)
-        self.rows[row].share = 0.0
+        self.shares[row] = 0.0
         self.rows[row].active = active
         self.rows[row].client = 0
         self.place(row)
@@ -564,7 +568,7 @@ cdef class Order:
 
     def _key(self, name):
         cdef int row = self._rows[name]
-        return self.rows[row].share, self.counts[row], name
+        return self.shares[row], self.counts[row], name
 
     def _clients(self):
         return list(self._rows)
@@ -620,7 +624,7 @@ cdef class Order:
         if (i == 0 or self.before(block.share[i - 1], block.row[i - 1], share, row)) and (
             i + 1 == block.size or self.before(share, row, block.share[i + 1], block.row[i + 1])
         ):
-            block.share[i] = self.rows[row].share = share
+            block.share[i] = self.shares[row] = share
             if i + 1 == block.size:
                 self.set_last(0)
             return 0
@@ -681,7 +685,9 @@ cdef class Order:
         for i in range(ahead):
             row = rows[i] = self.blocks[0].row[i]
             prefetch(self.held + row * self.width)
+            prefetch(&self.shares[row])
             prefetch(&self.counts[row])
+            prefetch(&self.heads[row])
             prefetch(&self.rows[row])
             prefetch(<char *>&self.rows[row] + sizeof(Row) - 1)
             prefetch(<PyObject *>self._names[row])
@@ -721,7 +727,7 @@ cdef class Order:
             head <<= 8
             if i < self.rows[row].length:
                 head |= <unsigned char>self.rows[row].text[i]
-        self.rows[row].head = head
+        self.heads[row] = head
 
     cdef int put_weight(self, int row, object weight) except -1:
         cdef Py_ssize_t j
@@ -765,8 +771,8 @@ cdef class Order:
             return share_a < share_b
         if self.counts[a] != self.counts[b]:
             return self.counts[a] < self.counts[b]
-        if self.rows[a].head != self.rows[b].head:
-            return self.rows[a].head < self.rows[b].head
+        if self.heads[a] != self.heads[b]:
+            return self.heads[a] < self.heads[b]
         shorter = self.rows[a].length if self.rows[a].length < self.rows[b].length else self.rows[b].length
         order = memcmp(self.rows[a].text, self.rows[b].text, shorter)
         if order != 0:
@@ -775,7 +781,7 @@ cdef class Order:
 
     cdef inline bint stands_before(self, int a, int b) noexcept nogil:
         """The same of two rows whose shares are those of now."""
-        return self.before(self.rows[a].share, a, self.rows[b].share, b)
+        return self.before(self.shares[a], a, self.shares[b], b)
 
     cdef Py_ssize_t find_block(self, double share, int row) noexcept nogil:
         """The first block whose last entry does not stand before this one (bisect_left of the directory)."""
@@ -861,7 +867,7 @@ cdef class Order:
         cdef Block *upper
         if self.stale:
             return 0
-        share = self.rows[row].share = self.share_of(row)
+        share = self.shares[row] = self.share_of(row)
         if not self.rows[row].active:
             return 0
         self.listing = None
@@ -912,7 +918,7 @@ cdef class Order:
         if i < block.size - 1:
             take_out(block, i)
             return 0
-        b = self.find_block(self.rows[row].share, row)
+        b = self.find_block(self.shares[row], row)
         block.size -= 1
         if block.size:
             self.set_last(b)
@@ -944,7 +950,7 @@ cdef class Order:
                     rows[active] = row
                     active += 1
         for row in range(self.size):
-            self.rows[row].share = self.share_of(row)
+            self.shares[row] = self.share_of(row)
             if self.rows[row].active and not spare[row]:
                 rows[active] = row
                 active += 1
@@ -974,7 +980,7 @@ cdef class Order:
         cdef int i
         block.size = 0
         for i in range(count):
-            put_in(block, i, self.rows[rows[i]].share, rows[i])
+            put_in(block, i, self.shares[rows[i]], rows[i])
             self.rows[rows[i]].home = block
 
     cdef void merge_sort(self, int *rows, int *spare, Py_ssize_t n) noexcept nogil:
