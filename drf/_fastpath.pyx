@@ -2193,9 +2193,9 @@ cdef class Dealer:
         cdef Order order
         cdef Client client
         cdef Py_ssize_t i
-        if count < 16:
+        if count < AHEAD:
             return
-        later = <char *>things[next[16 * step]]
+        later = <char *>things[next[AHEAD * step]]
         for i in range(4):
             prefetch(later + i * LINE)
         if <object>things[next[12 * step]] is not None:
@@ -2418,8 +2418,7 @@ cdef class Dealer:
         """The first client in order that takes the agent."""
         cdef bint worth = face.worth
         cdef bint settled
-        cdef Py_ssize_t w, b
-        cdef Py_ssize_t count = self.listed_count - site.refusers
+        cdef Py_ssize_t w, b, count
         cdef int i
         cdef unsigned long long left
         cdef Block *block
@@ -2427,8 +2426,8 @@ cdef class Dealer:
         if not worth and not self.picky:
             return None
         settled = site.count > 0 and (site.floor is free or free <= site.floor)
-        if settled and (count <= 0 or 16 * count * count < self.listed_count):
-            # Perhaps few are left: some of those who refused may not be asked at all.
+        # At least so many are left: some of those who refused may not be asked at all.
+        if settled and self.are_few(self.listed_count - site.refusers):
             count = 0
             for w in range(self.room):
                 left = self.listed[w]
@@ -2436,7 +2435,7 @@ cdef class Dealer:
                     left &= ~site.bits[w]
                 count += popcount(left)
             self.words += self.room
-            if 16 * count * count < self.listed_count:
+            if self.are_few(count):
                 return self.least(site, worth)
         if self.roles.stale:
             self.roles._rebuild()
@@ -2451,6 +2450,10 @@ cdef class Dealer:
                 if client is not None:
                     return client
         return None
+
+    cdef inline bint are_few(self, Py_ssize_t count) noexcept nogil:
+        """Whether comparing the keys of so many costs less than walking over all until one of them comes."""
+        return count <= 0 or 16 * count * count < self.listed_count
 
     cdef Client least(self, Site site, bint worth):
         """The same where few clients are left: the least of their keys, and the next where that one does not pass."""

@@ -385,19 +385,11 @@ class Order:
     def _charge(self, name: str, vector: Vector, sign: int, grants: int) -> None:
         row = self._rows[name]
         held = self._held[row]
-        blocks = self._blocks
-        alone = not self._stale and self._active[row] and len(blocks) == len(blocks[0]) == 1
-        if not alone:
-            self._unplace(row)
+        self._unplace(row)
         for j, q in enumerate(vector.amounts):
             held[j] += sign * q
         self._counts[row] += grants
-        if not alone:
-            self._place(row)
-            return
-        self._listing = None  # its entry stays where it is
-        share = self._shares[row] = self._share_of(row)
-        self._blocks[0][0] = self._maxima[0] = (share, self._counts[row], name)
+        self._place(row)
 
     def _get_state(self, name: str) -> tuple[tuple[int, ...], int, bool] | None:
         row = self._rows.get(name)
@@ -905,7 +897,7 @@ class Site:
     ``odd``: it takes the long way. ``guarded``: not every simple client takes it. ``gone``: it is no agent any more.
     ``even``: no more is out than there is, so what comes back is free. A refusal is (client, bucket, what): what is
     refused, and with which others it ends; all of them refuse what lies below ``floor``. ``place``: where it stood in
-    the list of who was offered it last. ``refusers``: how many clients refused anything.
+    the list of who was offered it last.
     """
 
     __slots__ = (
@@ -922,7 +914,6 @@ class Site:
         "odd",
         "offered",
         "place",
-        "refusers",
     )
 
     def __init__(self, name: str, free: Any) -> None:
@@ -935,18 +926,15 @@ class Site:
         self.even = True
         self.floor: Any = None
         self._bits = 0
-        self.refusers = 0
         self.place = 0
-        self._refusals: list[tuple[int, int, Any]] | None = (
-            None  # an empty list would be one more for the collector
-        )
+        # An empty list would be one more for the collector.
+        self._refusals: list[tuple[int, int, Any]] | tuple[()] = ()
 
     def refuse(self, client: int, bucket: int, what: Any, floor: Any) -> None:
         """The client refuses so much; O(1)."""
-        if self._refusals is None:
+        if not isinstance(self._refusals, list):
             self._refusals = []
         self._refusals.append((client, bucket, what))
-        self.refusers += not self._bits >> client & 1
         self._bits |= 1 << client
         self.floor = floor
 
@@ -961,10 +949,10 @@ class Site:
     def refusals(self, client: int = -1) -> list[tuple[int, int, Any]]:
         """Those of a client, or all, in the order they came; O(refusals there)."""
         if client < 0:
-            return list(self._refusals or ())
+            return list(self._refusals)
         if not self._bits >> client & 1:
             return []
-        return [entry for entry in self._refusals or () if entry[0] == client]
+        return [entry for entry in self._refusals if entry[0] == client]
 
     def end(self, client: int, bucket: int, what: Any = None) -> list[int]:
         """End those of the client, of the bucket, or of what is the very same (-1, -1, None: any); O(refusals there).
@@ -973,7 +961,7 @@ class Site:
         """
         gone = []
         left = []
-        for entry in self._refusals or ():
+        for entry in self._refusals:
             if (
                 client in (-1, entry[0])
                 and bucket in (-1, entry[1])
@@ -983,11 +971,10 @@ class Site:
             else:
                 left.append(entry)
         if gone:
-            self._refusals = left or None
+            self._refusals = left or ()
             self._bits = 0
             for entry in left:
                 self._bits |= 1 << entry[0]
-            self.refusers = self._bits.bit_count()
             if not left:
                 self.floor = None
         return gone
@@ -1510,14 +1497,11 @@ class Dealer:
             return None
         bits = site._bits
         settled = bool(bits) and (site.floor is free or free <= site.floor)
-        listed = self.listed.bit_count()
-        count = listed - site.refusers
-        if settled and (count <= 0 or 16 * count * count < listed):
-            # Perhaps few are left: some of those who refused may not be asked at all.
+        # At least so many are left: some of those who refused may not be asked at all.
+        if settled and self._are_few(self.listed.bit_count() - bits.bit_count()):
             left = self.listed & ~bits
-            count = left.bit_count()
             self.words += (len(self.clients) + 63) // 64
-            if 16 * count * count < listed:
+            if self._are_few(left.bit_count()):
                 return self._least(site, left, worth)
         if self.roles._stale:
             self.roles._rebuild()
@@ -1530,6 +1514,10 @@ class Dealer:
                 if client is not None:
                     return client
         return None
+
+    def _are_few(self, count: int) -> bool:
+        """Whether comparing the keys of so many costs less than walking over all until one of them comes."""
+        return count <= 0 or 16 * count * count < self.listed.bit_count()
 
     def _least(self, site: Any, left: int, worth: bool) -> Client | None:
         """The same where few clients are left: the least of their keys, and the next where that one does not pass."""

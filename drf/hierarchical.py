@@ -1688,10 +1688,7 @@ class HierarchicalAllocator:
 
     def _react(self, agent: str) -> None:
         if self._eager:
-            if self._roles.quotas or self._company.spans:
-                self._all = True
-            else:
-                self._candidates[agent] = None
+            self._trigger(None if self._company.spans else agent)
 
     def _end_refusals(self, framework: str, role: str) -> None:
         if self._backoff is not None:

@@ -730,7 +730,7 @@ def test_twins_define_everything_in_the_same_order() -> None:
             "_is_short",
             "_surplus",
         ),
-        *("_serve", "_due", "_piece", "_taker", "_hand", "_count"),
+        *("_serve", "_due", "_piece", "_taker", "_hand", "_count", "_are_few"),
     )
     rename = {name: name[1:] for name in (*inner, *FADING_INNER)}
     due = [rename.get(n, n) for n in pure if not (n.startswith("__") and n.endswith("__"))]

@@ -302,7 +302,7 @@ DERIVED = {
         "texts": "attributes",
         "growth": "for `Cycle._unfit` alone",
         "gone": "agents",
-        **dict.fromkeys(("_bits", "_refusals", "floor", "refusers"), "the refusals"),
+        **dict.fromkeys(("_bits", "_refusals", "floor"), "the refusals"),
         "place": "spares tidying the ledger's lists",
     },
     Framework: {"takes_all": "the other flags"},
