@@ -1369,7 +1369,8 @@ class HierarchicalAllocator:
         self._reported = read_units(state["reported"])
         listed = state["whitelist"]
         self._whitelist = None if listed is None else frozenset(listed)
-        self._candidates = dict.fromkeys(state["candidates"])
+        there = self._ledger.agents
+        self._candidates = dict.fromkeys(name for name in state["candidates"] if name in there)
         self._all, self._tick_due = bool(state["all"]), bool(state["tick_due"])
         self._paused = whole(state["paused"], "pauses")
         self._expected = None

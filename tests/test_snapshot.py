@@ -479,6 +479,17 @@ def test_every_attribute_of_the_state_is_kept_or_derived(policy: str) -> None:
     assert kinds == {*KEPT, *DERIVED}
 
 
+def test_candidates_are_agents_that_are_there() -> None:
+    a = Allocator(seed=1, interval=None)
+    for i in range(3):
+        a.add_agent(f"m{i}", "cpus:8")
+    a.add_framework("f")
+    state = a.snapshot()["state"]
+    state["allocator"].update(candidates=["m1", "nobody", "m7"], all=False)
+    b = Allocator.restore(sealed(state))
+    assert [offer.agent for offer in b.run().offers] == ["m1"]
+
+
 def test_an_attribute_that_somebody_adds_is_seen() -> None:
     a = busy()
     a._plugin._requests.queue = {}
